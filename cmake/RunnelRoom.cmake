@@ -1,0 +1,75 @@
+# runnel_room(<name> [ENGINE] [NEEDS room...] [LINKS target...])
+#
+# The static library runnel_<name> from src/runnel/<name>/**.cpp; an INTERFACE library when the room
+# has headers only; nothing when the room does not exist yet. A needed room that does not exist yet
+# is left out: the link of what really uses it then says what is missing.
+
+set(RUNNEL_ROOMS "")          # rooms that exist, from the ground up
+set(RUNNEL_ENGINE_ROOMS "")   # those of them that do no I/O
+
+macro(runnel_room name)
+  _runnel_room(${name} ${ARGN})
+  if(TARGET runnel_${name})
+    list(APPEND RUNNEL_ROOMS ${name})
+    if("ENGINE" IN_LIST _runnel_room_args)
+      list(APPEND RUNNEL_ENGINE_ROOMS ${name})
+    endif()
+  endif()
+endmacro()
+
+function(_runnel_room name)
+  cmake_parse_arguments(arg "ENGINE" "" "NEEDS;LINKS" ${ARGN})
+  set(_runnel_room_args ${ARGN} PARENT_SCOPE)
+  set(dir ${CMAKE_SOURCE_DIR}/src/runnel/${name})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cpp)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${dir}/*.hpp)
+  list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/src/runnel/cli/main.cpp)
+
+  if(sources)
+    add_library(runnel_${name} STATIC ${sources})
+    set(scope PUBLIC)
+    target_link_libraries(runnel_${name} PRIVATE runnel_flags)
+    if(arg_ENGINE)
+      target_link_libraries(runnel_${name} PRIVATE runnel_engine_flags)
+    endif()
+    if(name STREQUAL "cli")
+      target_compile_definitions(runnel_cli PRIVATE RUNNEL_VERSION="${PROJECT_VERSION}")
+    endif()
+  elseif(headers)
+    add_library(runnel_${name} INTERFACE)
+    set(scope INTERFACE)
+  else()
+    return()
+  endif()
+
+  target_include_directories(runnel_${name} ${scope} ${CMAKE_SOURCE_DIR}/src)
+  foreach(need IN LISTS arg_NEEDS)
+    if(TARGET runnel_${need})
+      target_link_libraries(runnel_${name} ${scope} runnel_${need})
+    endif()
+  endforeach()
+  target_link_libraries(runnel_${name} ${scope} ${arg_LINKS})
+endfunction()
+
+# runnel_use(<target> room...): links those of the rooms that exist.
+function(runnel_use target)
+  foreach(room IN LISTS ARGN)
+    if(TARGET runnel_${room})
+      target_link_libraries(${target} PRIVATE runnel_${room})
+    endif()
+  endforeach()
+endfunction()
+
+# The program: src/runnel/cli/main.cpp over the room `cli`, as build/<preset>/runnel.
+function(runnel_program)
+  file(GLOB main CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/runnel/cli/main.cpp)
+  if(NOT main)
+    return()
+  endif()
+  add_executable(runnel ${main})
+  target_link_libraries(runnel PRIVATE runnel_flags CLI11::CLI11 fmt::fmt)
+  target_compile_definitions(runnel PRIVATE RUNNEL_VERSION="${PROJECT_VERSION}")
+  runnel_use(runnel cli ${RUNNEL_ROOMS})
+  set_target_properties(runnel PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  install(TARGETS runnel RUNTIME DESTINATION bin)
+endfunction()
