@@ -28,7 +28,6 @@ else()
   find_package(rapidcheck REQUIRED)
 endif()
 enable_testing()
-include(GoogleTest)
 
 # A crash prints a stack; every report of a sanitizer is a failure.
 set(RUNNEL_TEST_ENVIRONMENT
@@ -79,14 +78,16 @@ function(runnel_whole_test target label timeout)
   endforeach()
 endfunction()
 
-# One ctest test a TEST(): worth its process only where a single one takes long.
+# One ctest test a TEST(): worth its process only where a single one takes long. Not CMake's
+# gtest_discover_tests, which cannot give a test two labels: ctest asks the executable for its list.
 function(runnel_discovered_tests target label timeout)
-  gtest_discover_tests(${target} TEST_PREFIX ${label}. TEST_FILTER "-Long*.*"
-    DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_LIST ${target}_short
-    PROPERTIES LABELS ${label} TIMEOUT ${timeout} ENVIRONMENT "${RUNNEL_TEST_ENVIRONMENT}")
-  gtest_discover_tests(${target} TEST_PREFIX ${label}. TEST_FILTER "Long*.*"
-    DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_LIST ${target}_long
-    PROPERTIES LABELS "${label};long" TIMEOUT 1800 ENVIRONMENT "${RUNNEL_TEST_ENVIRONMENT}")
+  string(REPLACE ";" "|" environment "${RUNNEL_TEST_ENVIRONMENT}")
+  configure_file(${CMAKE_SOURCE_DIR}/cmake/DiscoverTests.cmake.in
+    ${CMAKE_BINARY_DIR}/tests/${target}.cmake.in @ONLY)
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/tests/${target}.cmake
+    INPUT ${CMAKE_BINARY_DIR}/tests/${target}.cmake.in)
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES
+    ${CMAKE_BINARY_DIR}/tests/${target}.cmake)
 endfunction()
 
 foreach(room IN LISTS RUNNEL_ROOMS)
@@ -131,8 +132,8 @@ endif()
 # head may hold:   # runnel-test: timeout=600 labels=long,slow serial
 function(runnel_script_test path label)
   get_filename_component(name ${path} NAME_WE)
-  file(READ ${path} shebang LIMIT 2)
-  if(name MATCHES "^_" OR NOT shebang STREQUAL "#!")
+  file(STRINGS ${path} first_line LIMIT_COUNT 1)
+  if(name MATCHES "^_" OR NOT first_line MATCHES "^#!")
     return()
   endif()
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
