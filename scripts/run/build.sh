@@ -38,31 +38,45 @@ jobs() {
     if [ "$processors" -lt "$memory" ]; then echo "$processors"; else echo "$memory"; fi
 }
 
+# Reads ninja's output up to `status:N` and returns N: a progress line on a terminal, else one line if
+# there is anything to do at all.
+show_progress() {
+    began=
+    columns=$(tput cols 2>/dev/null || echo 80)
+    while IFS= read -r line; do
+        case $line in
+        status:*)
+            [ -z "$began" ] || [ ! -t 2 ] || printf '\r\033[K' >&2
+            return "${line#status:}"
+            ;;
+        '[0/'*) ;;
+        '['[0-9]*/*']'*)
+            [ -n "$began" ] || [ -t 2 ] || say "run: building $targets in build/$preset ..."
+            began=1
+            [ ! -t 2 ] || printf '\r\033[K%.*s' "$((columns - 1))" "$line" >&2
+            ;;
+        esac
+        printf '%s\n' "$line" >>"$log"
+    done
+    return 1
+}
+
 build() {
     preset=$1
     shift
+    targets=$*
     dir=$root/build/$preset
     lock_build
     configure "$preset"
     log=$root/build/build-$preset.log
-    # A dry run is as quick as a build with nothing to do, and tells the two apart.
-    if plan=$(ninja -C "$dir" -n "$@" 2>&1); then
-        case $plan in *'no work to do'*) unlock_build; return 0 ;; esac
-        say "run: building $* in build/$preset ..."
-    fi
-    if [ -t 2 ]; then
-        ninja -C "$dir" -j "$(jobs)" "$@" >&2 || build_failed "above"
-    elif ! ninja -C "$dir" -j "$(jobs)" "$@" >"$log" 2>&1; then
+    : >"$log"
+    if ! { ninja -C "$dir" -j "$(jobs)" "$@" 2>&1 && echo status:0 || echo status:$?; } | show_progress; then
         awk '/^FAILED:/ { printing = 1 } /^\[[0-9]+\/[0-9]+\]/ { printing = 0 } printing' "$log" |
             tail -n 80 >&2
-        [ "$(grep -c '^FAILED:' "$log")" != 0 ] || tail -n 20 "$log" >&2
-        build_failed "above; the whole output: $log"
+        grep -q '^FAILED:' "$log" || tail -n 20 "$log" >&2
+        die "the build did not succeed (above; the whole output: $log)." \
+            "If it ran out of memory: ninja -C $dir -j1 $targets" \
+            "If the build directory is old or damaged: rm -rf $dir"
     fi
     unlock_build
-}
-
-build_failed() {
-    die "the build did not succeed ($1)." \
-        "If it ran out of memory: ninja -C $dir -j1 $*" \
-        "If the build directory is old or damaged: rm -rf $dir"
 }
