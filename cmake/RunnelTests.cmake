@@ -34,6 +34,11 @@ set(RUNNEL_TEST_ENVIRONMENT
   "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1"
   "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
   "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+find_program(RUNNEL_SYMBOLIZER NAMES llvm-symbolizer-19 llvm-symbolizer)
+if(RUNNEL_SYMBOLIZER)
+  list(APPEND RUNNEL_TEST_ENVIRONMENT
+    "ASAN_SYMBOLIZER_PATH=${RUNNEL_SYMBOLIZER}" "UBSAN_SYMBOLIZER_PATH=${RUNNEL_SYMBOLIZER}")
+endif()
 if(TARGET runnel)
   list(APPEND RUNNEL_TEST_ENVIRONMENT "RUNNEL=$<TARGET_FILE:runnel>")
 endif()

@@ -1,6 +1,8 @@
 # configure PRESET [CMAKE-OPTION...] and build PRESET TARGET...: quiet unless something is to be done
 # (progress on a terminal) or fails (the output). Sourced by ./run.
 
+writable() { mkdir -p "$root/build" 2>/dev/null && [ -w "$root/build" ]; }
+
 # One build at a time in this tree; a second ./run waits for the first.
 lock_build() {
     mkdir -p "$root/build"

@@ -19,6 +19,8 @@ names=
 for target in $targets; do names="$names fuzz_$target"; done
 # shellcheck disable=SC2086
 build fuzz $names
+ASAN_SYMBOLIZER_PATH=$(command -v llvm-symbolizer-19 || true)
+export ASAN_SYMBOLIZER_PATH
 findings=$root/build/fuzz/findings
 mkdir -p "$findings"
 for target in $targets; do
