@@ -1,0 +1,231 @@
+#include "runnel/wire/tcp_segment.hpp"
+
+#include <boost/container/static_vector.hpp>
+
+#include "runnel/base/check.hpp"
+#include "runnel/base/checksum.hpp"
+
+namespace runnel {
+
+namespace {
+
+constexpr std::size_t kTcpHeaderSize = 20;
+constexpr std::size_t kMaxOptionBytes = 40;
+
+// RFC 9293 §3.2, RFC 2018, RFC 7323.
+constexpr std::uint8_t kOptionEnd = 0, kOptionNop = 1, kOptionMss = 2, kOptionWindowScale = 3,
+                       kOptionSackPermitted = 4, kOptionSack = 5, kOptionTimestamps = 8;
+constexpr std::uint8_t kMssLength = 4, kWindowScaleLength = 3, kSackPermittedLength = 2,
+                       kSackBlockLength = 8, kTimestampsLength = 10;
+// NOP NOP TS: what nearly every segment of an established connection carries, alone (RFC 7323 §A).
+constexpr std::uint32_t kAlignedTimestamps = 0x0101'080a;
+constexpr std::size_t kAlignedTimestampsSize = 12;
+
+void read_sack(ByteReader option, std::size_t size, TcpOptions& options) {
+    options.sack.clear();
+    for (std::size_t at = 2; at < size; at += kSackBlockLength) {
+        const SeqNum left{option.u32()};
+        const SeqNum right{option.u32()};
+        if (options.sack.size() < options.sack.capacity()) {
+            options.sack.push_back({left, right});
+        }
+    }
+}
+
+// An option whose length is not the one its kind has is skipped, as one that isn't understood.
+void read_option(std::uint8_t kind, std::uint8_t length, Bytes body, bool syn,
+                 TcpOptions& options) {
+    ByteReader option(body);
+    switch (kind) {
+        case kOptionMss:  // RFC 9293 §3.7.1: sent only with SYN, so that elsewhere it means nothing
+            if (syn && length == kMssLength) {
+                options.mss = option.u16();
+            }
+            break;
+        case kOptionWindowScale:  // RFC 7323 §2.2: MUST be ignored without SYN
+            if (syn && length == kWindowScaleLength) {
+                options.window_scale = option.u8();
+            }
+            break;
+        case kOptionSackPermitted:  // RFC 2018 §2: MUST NOT be sent without SYN
+            if (syn && length == kSackPermittedLength) {
+                options.sack_permitted = true;
+            }
+            break;
+        case kOptionSack:
+            if (length > 2 && (length - 2) % kSackBlockLength == 0) {
+                read_sack(option, length, options);
+            }
+            break;
+        case kOptionTimestamps:
+            if (length == kTimestampsLength) {
+                const std::uint32_t value = option.u32();
+                options.timestamps = TcpTimestamps{value, option.u32()};
+            }
+            break;
+        default:  // RFC 9293 §3.1 MUST-6: ignore options that are not implemented
+            break;
+    }
+}
+
+// False when an option's length can't be walked over (RFC 9293 §3.1 MUST-7).
+bool read_options(Bytes bytes, bool syn, TcpOptions& options) {
+    ByteReader reader(bytes);
+    while (reader.remaining() > 0) {
+        const std::uint8_t kind = reader.u8();
+        if (kind == kOptionEnd) {
+            return true;
+        }
+        if (kind == kOptionNop) {
+            continue;
+        }
+        const std::uint8_t length = reader.u8();
+        if (length < 2) {
+            return false;
+        }
+        const Bytes body = reader.take(length - 2U);
+        if (!reader.ok()) {
+            return false;
+        }
+        read_option(kind, length, body, syn, options);
+    }
+    return true;
+}
+
+}  // namespace
+
+TcpParse parse_tcp(Bytes bytes) {
+    TcpParse parse;
+    TcpHeader& header = parse.header;
+    ByteReader reader(bytes);
+    header.source_port = reader.u16();
+    header.destination_port = reader.u16();
+    header.seq.value = reader.u32();
+    header.ack.value = reader.u32();
+    const std::uint16_t offset_and_flags = reader.u16();
+    header.window = reader.u16();
+    header.checksum = reader.u16();
+    header.urgent_pointer = reader.u16();
+    if (!reader.ok()) {
+        parse.error = TcpParseError::truncated;
+        return parse;
+    }
+    header.flags.bits =
+        offset_and_flags & 0x1ff;  // the three reserved bits are ignored (RFC 9293 §3.1)
+    header.header_length = static_cast<std::uint8_t>((offset_and_flags >> 12) * 4);
+    if (header.header_length == kTcpHeaderSize) {
+        return parse;
+    }
+    if (header.header_length < kTcpHeaderSize) {
+        parse.error = TcpParseError::data_offset_too_small;
+        return parse;
+    }
+    const Bytes options = reader.take(header.header_length - kTcpHeaderSize);
+    if (!reader.ok()) {
+        parse.error = TcpParseError::data_offset_too_large;
+        return parse;
+    }
+    if (options.size() == kAlignedTimestampsSize) {
+        ByteReader aligned(options);
+        if (aligned.u32() == kAlignedTimestamps) {
+            const std::uint32_t value = aligned.u32();
+            header.options.timestamps = TcpTimestamps{value, aligned.u32()};
+            return parse;
+        }
+    }
+    if (!read_options(options, header.flags.syn(), header.options)) {
+        parse.error = TcpParseError::bad_option_length;
+    }
+    return parse;
+}
+
+std::size_t tcp_options_size(const TcpOptions& options) {
+    std::size_t size = 0;
+    if (options.mss) {
+        size += 4;
+    }
+    if (options.timestamps) {
+        size += 12;  // SACK permitted takes the place of the two NOPs before it
+    } else if (options.sack_permitted) {
+        size += 4;
+    }
+    if (options.window_scale) {
+        size += 4;
+    }
+    if (!options.sack.empty()) {
+        size += 4 + kSackBlockLength * options.sack.size();
+    }
+    return size;
+}
+
+std::size_t emit_tcp(const TcpHeader& header, MutableBytes out) {
+    const TcpOptions& options = header.options;
+    const std::size_t size = kTcpHeaderSize + tcp_options_size(options);
+    RUNNEL_CHECK(size <= kTcpHeaderSize + kMaxOptionBytes);
+    ByteWriter writer(out);
+    writer.u16(header.source_port);
+    writer.u16(header.destination_port);
+    writer.u32(header.seq.value);
+    writer.u32(header.ack.value);
+    writer.u16(static_cast<std::uint16_t>((size / 4) << 12 | (header.flags.bits & 0x1ff)));
+    writer.u16(header.window);
+    writer.u16(header.checksum);
+    writer.u16(header.urgent_pointer);
+
+    // Every option begins on a word of its own (RFC 7323 §A), in the order in which Linux writes them.
+    if (options.mss) {
+        writer.u8(kOptionMss);
+        writer.u8(kMssLength);
+        writer.u16(*options.mss);
+    }
+    if (options.timestamps) {
+        if (options.sack_permitted) {
+            writer.u8(kOptionSackPermitted);
+            writer.u8(kSackPermittedLength);
+            writer.u16(kAlignedTimestamps & 0xffff);
+        } else {
+            writer.u32(kAlignedTimestamps);
+        }
+        writer.u32(options.timestamps->value);
+        writer.u32(options.timestamps->echo);
+    } else if (options.sack_permitted) {
+        writer.u16(kOptionNop << 8 | kOptionNop);
+        writer.u8(kOptionSackPermitted);
+        writer.u8(kSackPermittedLength);
+    }
+    if (options.window_scale) {
+        writer.u8(kOptionNop);
+        writer.u8(kOptionWindowScale);
+        writer.u8(kWindowScaleLength);
+        writer.u8(*options.window_scale);
+    }
+    if (!options.sack.empty()) {
+        writer.u16(kOptionNop << 8 | kOptionNop);
+        writer.u8(kOptionSack);
+        writer.u8(static_cast<std::uint8_t>(2 + kSackBlockLength * options.sack.size()));
+        for (const SackBlock& block : options.sack) {
+            writer.u32(block.left.value);
+            writer.u32(block.right.value);
+        }
+    }
+    RUNNEL_CHECK(writer.ok() && writer.position() == size);
+    return size;
+}
+
+std::uint16_t pseudo_header_sum(const IpAddress& source, const IpAddress& destination,
+                                std::uint8_t protocol, std::uint32_t length) {
+    const Bytes from = source.wire_bytes();
+    const Bytes to = destination.wire_bytes();
+    RUNNEL_CHECK(from.size() == to.size());
+    ByteReader from_reader(from);
+    ByteReader to_reader(to);
+    // 32-bit words may be added before folding: 2^16 is 1 modulo 2^16 - 1 (RFC 1071 §2 (C)).
+    std::uint64_t sum = std::uint64_t{protocol} + length;
+    for (std::size_t at = 0; at < from.size(); at += 4) {
+        sum += from_reader.u32();
+        sum += to_reader.u32();
+    }
+    return fold_checksum(sum);
+}
+
+}  // namespace runnel
