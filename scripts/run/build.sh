@@ -1,5 +1,5 @@
 # configure PRESET [CMAKE-OPTION...] and build PRESET TARGET...: quiet unless something is to be done
-# (progress on a terminal) or fails (the output). Sourced by ./run.
+# (progress on a terminal) or fails (the output). Sourced by ./run; `local` is beyond POSIX, but dash, bash and busybox have it.
 
 writable() { mkdir -p "$root/build" 2>/dev/null && [ -w "$root/build" ]; }
 
@@ -13,6 +13,7 @@ lock_build() {
 unlock_build() { exec 9>&-; }
 
 configure() {
+    local preset changed option setting log
     preset=$1
     shift
     [ $# -gt 0 ] || [ ! -f "$root/build/$preset/build.ninja" ] || return 0
@@ -34,6 +35,7 @@ configure() {
 
 # As many jobs as processors, but no more than memory allows: the Beast sources take 1 GB each.
 jobs() {
+    local processors memory
     processors=$(nproc 2>/dev/null || echo 2)
     memory=$(awk '$1 == "MemAvailable:" { print int($2 / 1200000) }' /proc/meminfo 2>/dev/null || echo 2)
     [ "${memory:-2}" -ge 1 ] || memory=1
@@ -43,6 +45,7 @@ jobs() {
 # Reads ninja's output up to `status:N` and returns N: a progress line on a terminal, else one line if
 # there is anything to do at all.
 show_progress() {
+    local began columns line
     began=
     columns=$(tput cols 2>/dev/null || echo 80)
     while IFS= read -r line; do
@@ -64,6 +67,7 @@ show_progress() {
 }
 
 build() {
+    local preset targets dir log
     preset=$1
     shift
     targets=$*

@@ -67,6 +67,7 @@ wanted_packages() {
 
 # The package of one line that is installed, or nothing.
 installed_of() {
+    local alternative name version operator
     for alternative; do
         name=${alternative%%/*}
         version=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$name" 2>/dev/null) || continue
@@ -85,6 +86,7 @@ installed_of() {
 
 # The first package of one line that apt knows in a sufficient version; if none, the first.
 candidate_of() {
+    local alternative name version operator
     for alternative; do
         name=${alternative%%/*}
         version=$(apt-cache policy "$name" 2>/dev/null | awk '$1 == "Candidate:" { print $2 }')
@@ -102,6 +104,7 @@ candidate_of() {
 }
 
 need() {
+    local stamp state profiles found missing name line packages
     [ -z "${RUNNEL_NO_INSTALL-}" ] || return 0
     # A stamp holds what was found last time: one dpkg-query shows whether it is still there.
     stamp=$root/build/.packages.$(printf '%s' "$*" | tr ' ' '+')
@@ -138,6 +141,7 @@ EOF
 
 # install_packages LINES: sets `packages` to what it installed.
 install_packages() {
+    local root_by log lines
     root_by=
     if [ "$(id -u)" != 0 ]; then
         if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
@@ -170,6 +174,7 @@ install_packages() {
 }
 
 names_of() {
+    local line
     printf '%s' "$1" | while IFS= read -r line; do
         # shellcheck disable=SC2086
         candidate_of $line
