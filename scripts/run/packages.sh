@@ -123,7 +123,8 @@ need() {
         return 0
     fi
 
-    found= missing=
+    found=''
+    missing=''
     while IFS= read -r line; do
         # shellcheck disable=SC2086
         if name=$(installed_of $line); then found="$found $name"; else missing="$missing$line
