@@ -73,30 +73,39 @@ constexpr std::uint16_t to_host_order(std::uint64_t native_sum) {
 
 #if defined(__x86_64__)
 
-// Two 32-bit words of each 64-bit lane are added to 64-bit sums, which can't overflow below 2^35 bytes.
+// Two 32-bit words of each 64-bit lane are added to 64-bit sums, which can't overflow below 2^38 bytes.
 __attribute__((target("avx2"))) inline __m256i add_words(__m256i sums, __m256i words) {
     const __m256i low = _mm256_and_si256(words, _mm256_set1_epi64x(0xffff'ffff));
     const __m256i high = _mm256_srli_epi64(words, 32);
     return _mm256_add_epi64(sums, _mm256_add_epi64(low, high));
 }
 
-// Sums the whole 128-byte blocks of `size` bytes, and copies them on the way when `kCopy`.
+// The 32 bytes at `at`, copied on the way when `kCopy`.
+template <bool kCopy>
+__attribute__((target("avx2"))) inline __m256i take_words(std::byte* to, const std::byte* from,
+                                                          std::size_t at) {
+    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at));
+    if constexpr (kCopy) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + at), words);
+    }
+    return words;
+}
+
+// Sums `size` bytes, a multiple of 128, and copies them on the way when `kCopy`.
 template <bool kCopy>
 __attribute__((target("avx2"))) std::uint64_t sum_blocks_avx2(std::byte* to, const std::byte* from,
                                                               std::size_t size) {
-    __m256i sums[4] = {};
-    for (std::size_t at = 0; at + 128 <= size; at += 128) {
-        for (std::size_t i = 0; i < 4; ++i) {
-            const __m256i words =
-                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at + 32 * i));
-            if constexpr (kCopy) {
-                _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + at + 32 * i), words);
-            }
-            sums[i] = add_words(sums[i], words);
-        }
+    __m256i a = _mm256_setzero_si256();
+    __m256i b = a;
+    __m256i c = a;
+    __m256i d = a;
+    for (std::size_t at = 0; at < size; at += 128) {
+        a = add_words(a, take_words<kCopy>(to, from, at));
+        b = add_words(b, take_words<kCopy>(to, from, at + 32));
+        c = add_words(c, take_words<kCopy>(to, from, at + 64));
+        d = add_words(d, take_words<kCopy>(to, from, at + 96));
     }
-    const __m256i sum =
-        _mm256_add_epi64(_mm256_add_epi64(sums[0], sums[1]), _mm256_add_epi64(sums[2], sums[3]));
+    const __m256i sum = _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(c, d));
     alignas(32) std::uint64_t lanes[4];
     _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sum);
     return add_with_carry(add_with_carry(lanes[0], lanes[1]), add_with_carry(lanes[2], lanes[3]));
