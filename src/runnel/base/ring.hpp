@@ -1,5 +1,5 @@
-// A growable circular queue in one contiguous block, for things that enter at one end and leave at the
-// other: slices, records, handles. Empty it owns no memory; who fills it bounds it (law 5).
+// A growable circular queue in one contiguous block, for things that enter at one end and leave at
+// the other: slices, records, handles. Empty it owns no memory; who fills it bounds it (law 5).
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace runnel {
 
-/// Elements 0 .. size()-1 in order. T must move without throwing. Growing doubles the block, so that
-/// pushing costs amortised constant time; insert and erase move the shorter side.
+/// Elements 0 .. size()-1 in order. T must move without throwing. Growing doubles the block, so
+/// that pushing costs amortised constant time; insert and erase move the shorter side.
 template <class T>
 class Ring {
     static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>);

@@ -1,6 +1,7 @@
-// Whose segment is it: from a four-tuple (RFC 9293 §3.3.1) to a number that the stack gives a meaning.
-// Open addressing over a keyed 64-bit hash that no peer can aim at; an entry is 16 bytes and holds the
-// hash, not the tuple, so that a million connections cost 32 MB and a look-up one cache line.
+// Whose segment is it: from a four-tuple (RFC 9293 §3.3.1) to a number that the stack gives a
+// meaning. Open addressing over a keyed 64-bit hash that no peer can aim at; an entry is 16 bytes
+// and holds the hash, not the tuple, so that a million connections cost 32 MB and a look-up one
+// cache line.
 #pragma once
 
 #include <cstddef>
@@ -20,9 +21,10 @@ struct DemuxKey {
     constexpr bool operator==(const DemuxKey&) const = default;
 };
 
-/// The hash stands for the tuple. Two tuples share one in 2^64 pairs: then `insert` refuses the second, and
-/// `find` of a tuple that is not in the table may give another's value. So whoever reads the object behind a
-/// value compares its tuple (it is in the cache by then) and takes a difference as "not found".
+/// The hash stands for the tuple. Two tuples share one in 2^64 pairs: then `insert` refuses the
+/// second, and `find` of a tuple that is not in the table may give another's value. So whoever
+/// reads the object behind a value compares its tuple (it is in the cache by then) and takes a
+/// difference as "not found".
 class DemuxTable {
 public:
     /// Most entries; `insert` refuses more.
@@ -39,7 +41,8 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> find(const FourTuple& tuple) const {
         return find(key(tuple));
     }
-    /// Adds an entry; false, and nothing changed, when the tuple is there already or the table is full.
+    /// Adds an entry; false, and nothing changed, when the tuple is there already or the table is
+    /// full.
     bool insert(const FourTuple& tuple, std::uint64_t value);
     /// Gives an entry another value (an embryo becomes a connection); false when there is none.
     bool replace(const FourTuple& tuple, std::uint64_t value);

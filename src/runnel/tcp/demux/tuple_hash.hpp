@@ -1,6 +1,6 @@
-// The one way in which a connection's four-tuple, or a part of it, goes into a keyed hash: demux, initial
-// sequence numbers (RFC 6528 §3), timestamp offsets and ephemeral ports (RFC 6056 §3.3.4) differ in their
-// key and in what they leave out.
+// The one way in which a connection's four-tuple, or a part of it, goes into a keyed hash: demux,
+// initial sequence numbers (RFC 6528 §3), timestamp offsets and ephemeral ports (RFC 6056 §3.3.4)
+// differ in their key and in what they leave out.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Ephemeral ports by RFC 6056 §3.3.4 (double-hash port selection): each destination has its own sequence
-// of ports at an offset that an outsider can't know, so that ports are hard to guess and late to repeat.
+// Ephemeral ports by RFC 6056 §3.3.4 (double-hash port selection): each destination has its own
+// sequence of ports at an offset that an outsider can't know, so that ports are hard to guess and
+// late to repeat.
 #pragma once
 
 #include <array>
@@ -27,8 +28,9 @@ public:
     /// The counters start at values drawn from the key.
     explicit EphemeralPorts(const SipKey& key);
 
-    /// The next port for a connection from `local` to `remote` for which `is_free(port)`; none when no
-    /// port of the range is. Tries each port once. To bind without a destination, `remote` is {}.
+    /// The next port for a connection from `local` to `remote` for which `is_free(port)`; none when
+    /// no port of the range is. Tries each port once. To bind without a destination, `remote` is
+    /// {}.
     template <class F>
     std::optional<std::uint16_t> choose(PortRange range, const IpAddress& local,
                                         const Endpoint& remote, F&& is_free) {

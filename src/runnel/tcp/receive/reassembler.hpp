@@ -1,6 +1,6 @@
-// Octets that have arrived beyond a gap (RFC 9293 §3.10.7.4, SHLD-31: held, not dropped) and the SACK
-// blocks that tell of them (RFC 2018 §4). All is bounded: ranges, pieces, memory held, work for a segment.
-// Of octets that arrive twice the first are kept.
+// Octets that have arrived beyond a gap (RFC 9293 §3.10.7.4, SHLD-31: held, not dropped) and the
+// SACK blocks that tell of them (RFC 2018 §4). All is bounded: ranges, pieces, memory held, work
+// for a segment. Of octets that arrive twice the first are kept.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,8 @@ class Reassembler {
 public:
     using SackBlocks = boost::container::static_vector<SackBlock, 4>;
 
-    /// Most disjoint ranges; a segment beyond them gets no_room. Also the bound of the work for a segment.
+    /// Most disjoint ranges; a segment beyond them gets no_room. Also the bound of the work for a
+    /// segment.
     static constexpr std::size_t kMaxRanges = 512;
     /// Most pieces (slices) over all ranges.
     static constexpr std::size_t kMaxPieces = 8192;
@@ -42,14 +43,16 @@ public:
     Reassembler(Reassembler&&) noexcept;
     Reassembler& operator=(Reassembler&&) noexcept;
 
-    /// Holds those octets of [seq, seq + payload) that are not held yet, all or none of them. `max_pinned`
-    /// bounds pinned(). The caller has cut off what lies before RCV.NXT or beyond the window.
+    /// Holds those octets of [seq, seq + payload) that are not held yet, all or none of them.
+    /// `max_pinned` bounds pinned(). The caller has cut off what lies before RCV.NXT or beyond the
+    /// window.
     InsertResult insert(BufferPool& pool, Seq64 seq, SliceList&& payload,
                         std::size_t max_pinned = kMaxPinned);
 
-    /// Moves the octets that are now contiguous with `rcv_nxt` out, in order, to `deliver(Slice&&)`, and
-    /// returns the new RCV.NXT. Octets below `rcv_nxt` are forgotten. `deliver` may return a bool: false
-    /// means that it left the slice alone, which then stays here, and the walk ends before it.
+    /// Moves the octets that are now contiguous with `rcv_nxt` out, in order, to
+    /// `deliver(Slice&&)`, and returns the new RCV.NXT. Octets below `rcv_nxt` are forgotten.
+    /// `deliver` may return a bool: false means that it left the slice alone, which then stays
+    /// here, and the walk ends before it.
     template <class F>
     Seq64 extract(Seq64 rcv_nxt, F&& deliver) {
         while (Slice* piece = front_at(rcv_nxt)) {
@@ -65,12 +68,13 @@ public:
         return rcv_nxt;
     }
 
-    /// Appends SACK blocks to `out`, the one with the most recently received segment first, then by the
-    /// time of their last segment (RFC 2018 §4), until `out` holds `max`. A D-SACK block that the caller
-    /// has put first stays first (RFC 2883 §4).
+    /// Appends SACK blocks to `out`, the one with the most recently received segment first, then by
+    /// the time of their last segment (RFC 2018 §4), until `out` holds `max`. A D-SACK block that
+    /// the caller has put first stays first (RFC 2883 §4).
     void sack_blocks(SackBlocks& out, std::size_t max) const;
 
-    /// The first part of [begin, end) that is held, for a D-SACK (RFC 2883 §4.1); empty when none is.
+    /// The first part of [begin, end) that is held, for a D-SACK (RFC 2883 §4.1); empty when none
+    /// is.
     struct Part {
         Seq64 begin;
         Seq64 end;
@@ -78,8 +82,9 @@ public:
     };
     [[nodiscard]] Part first_held(Seq64 begin, Seq64 end) const;
 
-    /// Drops octets, those with the highest numbers first, until pinned() <= `max_pinned`; returns how
-    /// many octets. RFC 2018 §8 allows it: the sender keeps what is not acknowledged cumulatively.
+    /// Drops octets, those with the highest numbers first, until pinned() <= `max_pinned`; returns
+    /// how many octets. RFC 2018 §8 allows it: the sender keeps what is not acknowledged
+    /// cumulatively.
     std::size_t prune(std::size_t max_pinned);
 
     [[nodiscard]] bool empty() const { return state_ == nullptr; }

@@ -1,6 +1,6 @@
-// The octets that have arrived in order and wait for the user's RECEIVE (RFC 9293 §3.9.1.3). Large slices
-// are kept by reference; small ones, and those that would pin far more memory than they use, are copied
-// into packed chunks (law 5), so that the memory held stays near the octets held.
+// The octets that have arrived in order and wait for the user's RECEIVE (RFC 9293 §3.9.1.3). Large
+// slices are kept by reference; small ones, and those that would pin far more memory than they use,
+// are copied into packed chunks (law 5), so that the memory held stays near the octets held.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,8 @@ public:
     /// Most octets it holds; the window that the caller offers lies far below.
     static constexpr std::size_t kMaxSize = std::size_t{1} << 30;
 
-    /// Appends the octets of `slice`, all or none. False when the pool has run out (or kMaxSize would be
-    /// passed): the slice is untouched, and the caller does not acknowledge it.
+    /// Appends the octets of `slice`, all or none. False when the pool has run out (or kMaxSize
+    /// would be passed): the slice is untouched, and the caller does not acknowledge it.
     [[nodiscard]] bool append(BufferPool& pool, Slice&& slice);
 
     /// Moves octets out; returns how many.
@@ -53,7 +53,7 @@ private:
     [[nodiscard]] Slice& last() { return rest_.empty() ? front_ : rest_.back(); }
     [[nodiscard]] bool append_copy(BufferPool& pool, Bytes bytes);
     void push(Slice slice);
-    void pop();
+    Slice pop();
 
     std::size_t pinned_ = 0;
     std::uint32_t size_ = 0;

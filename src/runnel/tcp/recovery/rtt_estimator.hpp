@@ -1,6 +1,7 @@
-// Round-trip time and the retransmission timeout computed from it (RFC 6298 §2; several samples a round
-// trip as RFC 7323 appendix G says; the floor and the treatment of falling times as in Linux). The caller
-// keeps Karn's rule: a segment that was retransmitted gives a sample only with timestamps.
+// Round-trip time and the retransmission timeout computed from it (RFC 6298 §2; several samples a
+// round trip as RFC 7323 appendix G says; the floor and the treatment of falling times as in
+// Linux). The caller keeps Karn's rule: a segment that was retransmitted gives a sample only with
+// timestamps.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +13,19 @@ namespace runnel::tcp {
 
 class RttEstimator {
 public:
-    /// The minimum is forgotten after this long without a sample as low (Linux: tcp_min_rtt_wlen, 300 s).
+    /// The minimum is forgotten after this long without a sample as low (Linux: tcp_min_rtt_wlen,
+    /// 300 s).
     static constexpr Duration kMinimumWindow = seconds(300);
     /// G of RFC 6298 §2: what our clock can tell apart.
     static constexpr Duration kClockGranularity = milliseconds(1);
 
-    /// A measured round trip; below 1 ns it counts as 1 ns. `flight_segments`: segments in flight when the
-    /// measured one was acknowledged, of which about half are going to give a sample (RFC 7323 appendix G).
+    /// A measured round trip; below 1 ns it counts as 1 ns. `flight_segments`: segments in flight
+    /// when the measured one was acknowledged, of which about half are going to give a sample (RFC
+    /// 7323 appendix G).
     void sample(Duration rtt, Instant now, std::uint32_t flight_segments, const TcpConfig& config);
 
-    /// The timeout before any backoff, from `config.rto_min` to `config.rto_max`; `rto_initial` without
-    /// a sample (RFC 6298 §2.1).
+    /// The timeout before any backoff, from `config.rto_min` to `config.rto_max`; `rto_initial`
+    /// without a sample (RFC 6298 §2.1).
     [[nodiscard]] Duration rto(const TcpConfig& config) const;
 
     [[nodiscard]] bool has_sample() const { return smoothed_ != 0; }

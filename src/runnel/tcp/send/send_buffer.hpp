@@ -1,6 +1,6 @@
-// The octets from SND.UNA on that wait for their first transmission or their acknowledgement
-// (RFC 9293 §3.3.1, §3.9.1.2). They lie in counted slices of pooled chunks: what the user wrote is copied
-// once, and segments, retransmissions included, are made of references into it.
+// The octets from SND.UNA on that wait for their first transmission or their acknowledgement (RFC
+// 9293 §3.3.1, §3.9.1.2). They lie in counted slices of pooled chunks: what the user wrote is
+// copied once, and segments, retransmissions included, are made of references into it.
 #pragma once
 
 #include <cstddef>
@@ -19,20 +19,26 @@ class SendBuffer {
 public:
     /// Most octets it holds, whatever limit the caller gives.
     static constexpr std::size_t kMaxSize = std::size_t{1} << 30;
-    /// Most slices it holds: who appends a great many tiny ones by reference is told that it is full.
+    /// Most slices it holds: who appends a great many tiny ones by reference is told that it is
+    /// full.
     static constexpr std::size_t kMaxSlices = 16'384;
+    /// What users send leaves this part of the pool (one in 2^n) to what arrives, or else no ACK
+    /// could come in that frees what was sent.
+    static constexpr unsigned kReserveShift = 2;
 
     /// The sequence number of the first octet, ISS + 1. Only while empty.
     void start(Seq64 first);
 
-    /// Copies octets behind the last one; `limit` is the greatest size() this may lead to. Returns how many
-    /// were taken: fewer than given when it is full or the pool has run out, 0 when nothing was taken.
+    /// Copies octets behind the last one; `limit` is the greatest size() this may lead to. Returns
+    /// how many were taken: fewer than given when it is full or the pool has run out, 0 when
+    /// nothing was taken.
     std::size_t append(BufferPool& pool, Bytes bytes, std::size_t limit);
-    /// Takes whole slices and a cut of the last one that fits, by reference; returns the octets taken.
+    /// Takes whole slices and a cut of the last one that fits, by reference; returns the octets
+    /// taken.
     std::size_t append(std::span<const Slice> slices, std::size_t limit);
 
-    /// Forgets what lies before `una`: it is acknowledged. Numbers outside of [begin(), end()] (SYN, FIN)
-    /// count as the nearer end. Empty, it holds no memory.
+    /// Forgets what lies before `una`: it is acknowledged. Numbers outside of [begin(), end()]
+    /// (SYN, FIN) count as the nearer end. Empty, it holds no memory.
     void release_until(Seq64 una);
 
     [[nodiscard]] Seq64 begin() const { return begin_; }
@@ -40,8 +46,8 @@ public:
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
 
-    /// Appends slices for the octets [from, from + n) to `out` and returns n: `max`, or less where the
-    /// buffer or the room in `out` ends before; 0 when `from` lies outside of [begin(), end()).
+    /// Appends slices for the octets [from, from + n) to `out` and returns n: `max`, or less where
+    /// the buffer or the room in `out` ends before; 0 when `from` lies outside of [begin(), end()).
     /// O(log slices()) to find the first.
     std::size_t gather(Seq64 from, std::size_t max, SliceList& out) const;
 

@@ -1,5 +1,5 @@
-// The deadlines of one connection, one for each timer, as a value: who arms or cancels a timer here tells
-// the stack's wheel only of the earliest. TIME-WAIT has a table of its own and no place here.
+// The deadlines of one connection, one for each timer, as a value: who arms or cancels a timer here
+// tells the stack's wheel only of the earliest. TIME-WAIT has a table of its own and no place here.
 #pragma once
 
 #include <array>
@@ -28,7 +28,8 @@ public:
         const Timer timer = earliest_timer();
         return timer == Timer::count_ ? Instant::never() : deadline(timer);
     }
-    /// The timer with the earliest deadline, of equals the first in the enum's order; count_ for none.
+    /// The timer with the earliest deadline, of equals the first in the enum's order; count_ for
+    /// none.
     [[nodiscard]] Timer earliest_timer() const {
         Timer earliest = Timer::count_;
         Instant at = Instant::never();

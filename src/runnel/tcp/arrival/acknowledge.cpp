@@ -1,0 +1,206 @@
+// What an ACK says about the data we sent: cumulative acknowledgement, SACK, round-trip time, duplicate
+// ACKs and loss. RFC 5681, RFC 6298, RFC 6582, RFC 6675.
+#include <algorithm>
+
+#include "runnel/tcp/arrival/steps.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+/// RFC 2883 §4: is the first block about something already acknowledged, or inside the second?
+bool is_duplicate_sack(const Tcb& tcb, const TcpOptions& options) {
+    if (options.sack.empty()) {
+        return false;
+    }
+    const Seq64 left = unwrap(options.sack[0].left, tcb.snd.una);
+    const Seq64 right = unwrap(options.sack[0].right, tcb.snd.una);
+    if (left < right && right <= tcb.snd.una) {
+        return true;
+    }
+    if (options.sack.size() < 2) {
+        return false;
+    }
+    const Seq64 outer_left = unwrap(options.sack[1].left, tcb.snd.una);
+    const Seq64 outer_right = unwrap(options.sack[1].right, tcb.snd.una);
+    return outer_left <= left && right <= outer_right;
+}
+
+void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
+    const TcpOptions& options = segment.header.options;
+    if (!tcb.options.sack || options.sack.empty()) {
+        return;
+    }
+    summary.duplicate_sack = is_duplicate_sack(tcb, options);
+    if (summary.duplicate_sack) {
+        effects.decide(tcb, Decision::tcp_note_duplicate_sack, segment);
+    }
+    for (std::size_t i = summary.duplicate_sack ? 1 : 0; i < options.sack.size(); ++i) {
+        const Seq64 left = unwrap(options.sack[i].left, tcb.snd.una);
+        const Seq64 right = unwrap(options.sack[i].right, tcb.snd.una);
+        // Blocks about what was never sent, or is acknowledged, are a mistake or a lie.
+        if (left >= right || right > tcb.snd.nxt || left < tcb.snd.una) {
+            continue;
+        }
+        (void)tcb.retransmission.mark_sacked(left, right, summary, effects.now);
+    }
+}
+
+/// RFC 6298 §3 and RFC 7323 §4: the sample from a segment sent only once, or, where all were sent twice,
+/// from the echoed timestamp, which tells which of the two it was.
+void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
+    const auto& stamps = segment.header.options.timestamps;
+    if (summary.rtt.ns == 0 && summary.segments_acked > 0 && tcb.options.timestamps && stamps &&
+        stamps->echo != 0) {
+        const auto elapsed = static_cast<std::int32_t>(tcb.timestamp(effects.now) - stamps->echo);
+        if (elapsed >= 0 && elapsed < 600'000) {
+            summary.rtt = std::max(milliseconds(elapsed), milliseconds(1));
+        }
+    }
+    if (summary.rtt.ns > 0) {
+        tcb.rtt.sample(summary.rtt, effects.now, summary.flight_before, effects.config());
+    }
+}
+
+void release(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
+    tcb.retransmission.acknowledge(segment.ack, effects.now, summary);
+    tcb.snd.una = segment.ack;
+    tcb.send.release_until(std::clamp(segment.ack, tcb.send.begin(), tcb.send.end()));
+    tcb.counters.bytes_acked += summary.octets_acked;
+    if (tcb.urgent_to_send && tcb.snd.una >= tcb.snd.up) {
+        tcb.urgent_to_send = false;
+    }
+    if (tcb.writer_waits && tcb.has_send_room(effects.config())) {
+        tcb.writer_waits = false;
+        effects.wake_writer();
+    }
+}
+
+void enter_recovery(Tcb& tcb, const Segment& segment, const AckSummary& summary, Effects& effects) {
+    effects.decide(tcb, Decision::tcp_note_fast_recovery, segment,
+                   tcb.retransmission.segments_lost());
+    tcb.controller.on_loss(std::max(summary.flight_before, 1U));
+    tcb.recovery.state = RecoveryState::recovery;
+    tcb.recovery.point = tcb.snd.nxt;
+}
+
+void leave_recovery(Tcb& tcb, const Segment& segment, Effects& effects) {
+    effects.decide(tcb, Decision::tcp_note_recovered, segment);
+    if (tcb.recovery.state == RecoveryState::recovery) {
+        tcb.recovery.duplicate_acks = 0;
+        tcb.controller.on_recovered(tcb.in_flight());
+    }
+    tcb.recovery.state = RecoveryState::open;
+    tcb.recovery.duplicate_acks = 0;
+}
+
+/// Counts duplicate ACKs where SACK doesn't tell more (RFC 5681 §3.2).
+void count_duplicates(Tcb& tcb, const AckSummary& summary) {
+    if (tcb.options.sack) {
+        return;
+    }
+    std::uint8_t& count = tcb.recovery.duplicate_acks;
+    if (summary.is_duplicate) {
+        const std::uint32_t most = std::min(tcb.retransmission.segments_out(), 255U);
+        if (count < most) {
+            ++count;
+        }
+    } else if (summary.segments_acked > 0) {
+        // A partial ACK deflates by what it acknowledges, less the segment it asks for (RFC 6582 §3.2).
+        const std::uint32_t less = summary.segments_acked > 0 ? summary.segments_acked - 1 : 0;
+        count = tcb.recovery.state == RecoveryState::recovery && count > less
+                    ? static_cast<std::uint8_t>(count - less)
+                    : std::uint8_t{0};
+    }
+}
+
+/// Which of what we sent must be taken as lost now.
+void detect_loss(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
+    const std::uint32_t threshold = effects.config().duplicate_ack_threshold;
+    Recovery& recovery = tcb.recovery;
+    const bool acked = summary.segments_acked > 0;
+    if (recovery.state == RecoveryState::recovery || recovery.state == RecoveryState::loss) {
+        if (tcb.snd.una >= recovery.point) {
+            leave_recovery(tcb, segment, effects);
+        } else if (acked && recovery.state == RecoveryState::recovery) {
+            // RFC 6582 §3.2, partial ACK: the segment it stops at is lost as well.
+            summary.segments_lost += tcb.retransmission.mark_first_lost();
+        }
+    }
+    if (tcb.retransmission.empty()) {
+        if (recovery.state == RecoveryState::disorder) {
+            recovery.state = RecoveryState::open;
+        }
+        recovery.duplicate_acks = 0;
+        return;
+    }
+    if (tcb.options.sack) {
+        summary.segments_lost += tcb.retransmission.mark_lost_below_sacked(threshold);
+    } else if (recovery.duplicate_acks >= threshold && recovery.state < RecoveryState::recovery &&
+               tcb.snd.una > recovery.point) {
+        // RFC 6582 §4.1: not for duplicates of what a timeout sent again.
+        summary.segments_lost += tcb.retransmission.mark_first_lost();
+    }
+    if (recovery.state < RecoveryState::recovery) {
+        if (summary.segments_lost > 0) {
+            enter_recovery(tcb, segment, summary, effects);
+        } else {
+            const bool disorder =
+                tcb.retransmission.segments_sacked() > 0 || recovery.duplicate_acks > 0;
+            recovery.state = disorder ? RecoveryState::disorder : RecoveryState::open;
+        }
+    }
+}
+
+void grow_window(Tcb& tcb, const AckSummary& summary) {
+    if (summary.segments_acked == 0 || tcb.recovery.state == RecoveryState::recovery) {
+        return;
+    }
+    // RFC 7661's point, as Linux has it: a window that isn't used doesn't grow.
+    const bool used = tcb.window_limited || (tcb.controller.in_slow_start() &&
+                                             tcb.controller.window() < 2 * summary.flight_before);
+    if (used) {
+        tcb.controller.on_ack(summary);
+    }
+}
+
+}  // namespace
+
+void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects& effects) {
+    AckSummary summary;
+    summary.flight_before = tcb.in_flight();
+    summary.ece = segment.flags().ece();
+    const bool advanced = segment.ack > tcb.snd.una;
+    // RFC 5681 §2: a duplicate ACK has data outstanding, no data, no SYN or FIN, the same number and window.
+    summary.is_duplicate = !advanced && !tcb.retransmission.empty() &&
+                           segment.sequence_length() == 0 && !window_changed;
+    if (!advanced && tcb.retransmission.empty()) {
+        return;
+    }
+    if (advanced) {
+        release(tcb, segment, summary, effects);
+    }
+    take_sack(tcb, segment, summary, effects);
+    take_rtt(tcb, segment, summary, effects);
+    count_duplicates(tcb, summary);
+    if (summary.is_duplicate) {
+        effects.decide(tcb, Decision::tcp_accept_duplicate_ack, segment);
+    }
+    detect_loss(tcb, segment, summary, effects);
+    grow_window(tcb, summary);
+    if (summary.syn_acked && tcb.syn_transmissions > 2) {
+        tcb.controller.on_idle(1);  // RFC 6928 §2: more than one lost SYN, start with one segment
+    }
+    if (advanced) {
+        tcb.window_limited = false;
+        tcb.recovery.backoff = 0;
+        // RFC 6298 §5.2 and §5.3: all acknowledged, off; new data acknowledged, start again.
+        if (tcb.retransmission.empty()) {
+            tcb.timers.cancel(Timer::retransmit);
+        } else {
+            tcb.timers.arm(Timer::retransmit, effects.now + tcb.rto(effects.config()));
+        }
+    }
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,96 @@
+// Fifth step of SEGMENT ARRIVES: the ACK field. RFC 9293 §3.10.7.4 with RFC 5961 §5.
+#include <algorithm>
+
+#include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/close/reset.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+/// SYN-RECEIVED: the third message of the handshake.
+bool complete_handshake(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (segment.ack <= tcb.snd.una || segment.ack > tcb.snd.nxt) {
+        effects.decide(tcb, Decision::tcp_drop_bad_ack_syn_received, segment);
+        effects.reply(make_reset(tcb.tuple, segment.header, segment.length,
+                                 Decision::tcp_transmit_rst_bad_ack));
+        return false;
+    }
+    effects.decide(tcb, Decision::tcp_accept_handshake_ack, segment);
+    effects.enter(tcb, State::established);
+    tcb.snd.wnd = segment.window;
+    tcb.snd.max_wnd = std::max(tcb.snd.max_wnd, tcb.snd.wnd);
+    tcb.snd.wl1 = segment.seq;
+    tcb.snd.wl2 = segment.ack;
+    if (tcb.fin_queued) {
+        effects.enter(tcb, State::fin_wait_1);
+    }
+    return true;
+}
+
+/// What follows for the state once our FIN has been acknowledged.
+bool fin_acknowledged(Tcb& tcb, const Segment& segment, Effects& effects) {
+    switch (tcb.state) {
+        case State::fin_wait_1: effects.enter(tcb, State::fin_wait_2); return true;
+        case State::closing: effects.enter(tcb, State::time_wait); return false;
+        case State::last_ack:
+            effects.decide(tcb, Decision::tcp_accept_last_ack, segment);
+            effects.end(tcb, Errc::ok);
+            return false;
+        default: return true;
+    }
+}
+
+}  // namespace
+
+void update_send_window(Tcb& tcb, const Segment& segment, Effects& effects) {
+    const bool newer =
+        tcb.snd.wl1 < segment.seq || (tcb.snd.wl1 == segment.seq && tcb.snd.wl2 <= segment.ack);
+    if (!newer) {
+        return;
+    }
+    const bool was_closed = tcb.snd.wnd == 0;
+    tcb.snd.wnd = segment.window;
+    tcb.snd.max_wnd = std::max(tcb.snd.max_wnd, tcb.snd.wnd);
+    tcb.snd.wl1 = segment.seq;
+    tcb.snd.wl2 = segment.ack;
+    if (was_closed && tcb.snd.wnd > 0) {
+        effects.decide(tcb, Decision::tcp_note_window_opened, segment);
+        tcb.timers.cancel(Timer::persist);
+        tcb.recovery.backoff = 0;
+    }
+}
+
+bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (!segment.flags().ack()) {
+        effects.decide(tcb, Decision::tcp_drop_no_ack, segment);
+        return false;
+    }
+    if (tcb.state == State::syn_received && !complete_handshake(tcb, segment, effects)) {
+        return false;
+    }
+    if (segment.ack > tcb.snd.nxt) {
+        // §3.10.7.4: it acknowledges something not yet sent: send an ACK, drop (RFC 5961 §5.2).
+        challenge(tcb, segment, Decision::tcp_drop_ack_beyond_sent, effects);
+        return false;
+    }
+    if (segment.ack + tcb.snd.max_wnd < tcb.snd.una) {
+        challenge(tcb, segment, Decision::tcp_drop_ack_too_old,
+                  effects);  // RFC 5961 §5.2, MAY-13 fixed
+        return false;
+    }
+    if (segment.ack < tcb.snd.una) {
+        // Old news, but the segment's text may still be new.
+        effects.decide(tcb, Decision::tcp_accept_old_ack, segment);
+        return true;
+    }
+    const std::uint64_t window_before = tcb.snd.wnd;
+    update_send_window(tcb, segment, effects);
+    acknowledge(tcb, segment, tcb.snd.wnd != window_before, effects);
+    if (tcb.fin_acked()) {
+        return fin_acknowledged(tcb, segment, effects);
+    }
+    return true;
+}
+
+}  // namespace runnel::tcp

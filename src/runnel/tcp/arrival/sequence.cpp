@@ -1,0 +1,154 @@
+// First to fourth step: is this segment from this connection's present? RFC 9293 §3.10.7.4 with PAWS
+// (RFC 7323 §5) and the defences against blind attacks (RFC 5961).
+#include "runnel/tcp/arrival/steps.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+/// A timestamp older than this says nothing (RFC 7323 §5.5): the clock may have wrapped.
+constexpr Duration kPawsIdle = seconds(24 * 24 * 3600);
+
+bool older_timestamp(const Tcb& tcb, const Segment& segment, Instant now) {
+    if (!tcb.options.timestamps || !segment.header.options.timestamps) {
+        return false;
+    }
+    const auto ahead =
+        static_cast<std::int32_t>(segment.header.options.timestamps->value - tcb.options.ts_recent);
+    return ahead < 0 && now - tcb.options.ts_recent_at < kPawsIdle;
+}
+
+/// The four cases of §3.10.7.4. Where no data comes, the right edge itself is taken as well, and a full
+/// window does not hide an ACK at RCV.NXT: "special allowance" for ACKs, and what Linux does.
+bool acceptable(const Tcb& tcb, const Segment& segment) {
+    const Seq64 nxt = tcb.rcv.nxt;
+    const Seq64 edge = tcb.rcv.right_edge;
+    if (segment.sequence_length() == 0) {
+        return segment.seq >= nxt && segment.seq <= edge;
+    }
+    if (segment.end() <= nxt) {
+        return false;
+    }
+    return segment.seq < edge || (edge == nxt && segment.seq == nxt);
+}
+
+/// Owes the ACK that answers a segment out of the window, not more often than the rate limit for those
+/// without data (two ends that disagree must not answer each other for ever).
+void answer_unacceptable(Tcb& tcb, const Segment& segment, Decision reason, Effects& effects) {
+    const bool has_data = segment.length > 0 && !segment.flags().syn();
+    const bool limited = tcb.last_invalid_ack != Instant{} &&
+                         effects.now - tcb.last_invalid_ack < effects.config().invalid_ack_interval;
+    if (!has_data && limited) {
+        effects.decide(tcb, Decision::tcp_hold_invalid_ratelimit, segment);
+        return;
+    }
+    if (!has_data) {
+        tcb.last_invalid_ack = effects.now;
+    }
+    tcb.ack.need_now(reason, true);
+}
+
+void note_duplicate(Tcb& tcb, const Segment& segment) {
+    // RFC 2883 §4.1: tell the sender which octets came twice.
+    if (!tcb.options.sack || segment.length == 0) {
+        return;
+    }
+    tcb.duplicate = {segment.seq.wire(), segment.end().wire()};
+    tcb.duplicate_pending = true;
+}
+
+}  // namespace
+
+void challenge(Tcb& tcb, const Segment& segment, Decision reason, Effects& effects) {
+    effects.decide(tcb, reason, segment);
+    if (!effects.challenges().allow(effects.now, effects.config())) {
+        effects.decide(tcb, Decision::tcp_hold_challenge_limit, segment);
+        return;
+    }
+    answer_unacceptable(tcb, segment, Decision::tcp_transmit_challenge_ack, effects);
+}
+
+bool check_sequence(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (older_timestamp(tcb, segment, effects.now) && !segment.flags().rst()) {
+        effects.decide(tcb, Decision::tcp_drop_paws, segment);
+        note_duplicate(tcb, segment);
+        answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
+        return false;
+    }
+    if (!acceptable(tcb, segment)) {
+        if (segment.flags().rst()) {
+            effects.decide(tcb, Decision::tcp_drop_rst_outside_window, segment);
+            return false;
+        }
+        // A repeated SYN says that our SYN,ACK was lost: send that again (Linux; an ACK alone would do).
+        if (tcb.state == State::syn_received && segment.flags().syn() &&
+            segment.seq == tcb.rcv.irs) {
+            effects.decide(tcb, Decision::tcp_accept_duplicate_syn, segment);
+            (void)tcb.retransmission.mark_all_lost();
+            return false;
+        }
+        const bool old = segment.end() <= tcb.rcv.nxt;
+        effects.decide(tcb,
+                       old ? Decision::tcp_drop_old_duplicate : Decision::tcp_drop_beyond_window,
+                       segment);
+        if (old) {
+            note_duplicate(tcb, segment);
+        }
+        answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
+        return false;
+    }
+    // RFC 7323 §4.3 (2): remember the timestamp of the segment that spans the last ACK sent.
+    if (tcb.options.timestamps && segment.header.options.timestamps &&
+        segment.seq <= tcb.rcv.last_ack_sent) {
+        const std::uint32_t value = segment.header.options.timestamps->value;
+        const auto ahead = static_cast<std::int32_t>(value - tcb.options.ts_recent);
+        if (ahead >= 0 || effects.now - tcb.options.ts_recent_at >= kPawsIdle) {
+            tcb.options.ts_recent = value;
+            tcb.options.ts_recent_at = effects.now;
+        }
+    }
+    return true;
+}
+
+bool check_reset(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (!segment.flags().rst()) {
+        return true;
+    }
+    // RFC 5961 §3.2: only the exact number resets; anywhere else in the window could be a blind guess.
+    if (segment.seq != tcb.rcv.nxt) {
+        if (segment.seq < tcb.rcv.right_edge) {
+            challenge(tcb, segment, Decision::tcp_drop_rst_challenged, effects);
+        } else {
+            effects.decide(tcb, Decision::tcp_drop_rst_outside_window, segment);
+        }
+        return false;
+    }
+    effects.decide(tcb, Decision::tcp_accept_rst, segment);
+    switch (tcb.state) {
+        case State::syn_received: effects.end(tcb, Errc::connection_refused); break;
+        case State::close_wait:
+            // What the peer had to say has arrived: the next write learns that nobody listens (Linux).
+            effects.end(tcb, Errc::broken_pipe);
+            break;
+        case State::closing:
+        case State::last_ack: effects.end(tcb, Errc::ok); break;
+        default: effects.end(tcb, Errc::connection_reset); break;
+    }
+    return false;
+}
+
+bool check_syn(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (!segment.flags().syn()) {
+        return true;
+    }
+    if (tcb.state == State::syn_received && tcb.passive) {
+        // §3.10.7.4, fourth: return to LISTEN; the peer's next SYN finds the listener.
+        effects.decide(tcb, Decision::tcp_drop_syn_in_window, segment);
+        effects.end(tcb, Errc::connection_reset);
+        return false;
+    }
+    challenge(tcb, segment, Decision::tcp_drop_syn_challenged, effects);  // RFC 5961 §4.2
+    return false;
+}
+
+}  // namespace runnel::tcp

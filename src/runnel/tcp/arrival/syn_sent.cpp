@@ -1,0 +1,83 @@
+// SEGMENT ARRIVES in SYN-SENT, RFC 9293 §3.10.7.3: the second message of the handshake, or the first of
+// somebody who opens at the same time.
+#include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/close/reset.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+/// Takes the peer's numbers and options out of its SYN.
+void take_syn(Tcb& tcb, const Segment& segment, Effects& effects) {
+    tcb.rcv.irs = first_seq(segment.header.seq);
+    tcb.rcv.nxt = tcb.rcv.irs + 1;
+    tcb.rcv.last_ack_sent = tcb.rcv.nxt;
+    // The window in our SYN was unscaled: that is what the peer may use until the next segment.
+    tcb.rcv.right_edge = tcb.rcv.nxt + std::min<std::uint64_t>(tcb.receive_limit, 65'535);
+    negotiate(tcb, segment.header, effects.config(), effects.now);
+    tcb.last_received = effects.now;
+}
+
+}  // namespace
+
+void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
+    const TcpFlags flags = segment.flags();
+    // First: the ACK bit.
+    if (flags.ack() && (segment.ack <= tcb.snd.iss || segment.ack > tcb.snd.nxt)) {
+        effects.decide(tcb, Decision::tcp_drop_bad_ack_syn_sent, segment);
+        if (!flags.rst()) {
+            effects.reply(make_reset(tcb.tuple, segment.header, segment.length,
+                                     Decision::tcp_transmit_rst_bad_ack));
+        }
+        return;
+    }
+    // RFC 7323 §3.2 and Linux: an echo of a timestamp we never sent belongs to an older incarnation.
+    // Second: the RST bit.
+    if (flags.rst()) {
+        if (!flags.ack()) {
+            effects.decide(tcb, Decision::tcp_drop_rst_without_ack, segment);
+            return;
+        }
+        effects.decide(tcb, Decision::tcp_accept_rst, segment);
+        effects.end(tcb, Errc::connection_refused);
+        return;
+    }
+    // Third: security has gone. Fourth: the SYN bit. Fifth: neither SYN nor RST: drop.
+    if (!flags.syn()) {
+        effects.decide(tcb, Decision::tcp_drop_no_syn, segment);
+        return;
+    }
+    take_syn(tcb, segment, effects);
+    segment.seq = tcb.rcv.irs;
+    if (!flags.ack()) {
+        // Simultaneous open (§3.5, figure 8): our SYN goes out again, now with an ACK.
+        effects.decide(tcb, Decision::tcp_accept_simultaneous_syn, segment);
+        effects.enter(tcb, State::syn_received);
+        tcb.snd.wnd = segment.header.window;
+        tcb.snd.max_wnd = tcb.snd.wnd;
+        tcb.snd.wl1 = segment.seq;
+        tcb.snd.wl2 = tcb.snd.una;
+        (void)tcb.retransmission.mark_all_lost();
+        return;
+    }
+    effects.decide(tcb, Decision::tcp_accept_syn_ack, segment);
+    effects.enter(tcb, State::established);
+    tcb.snd.wnd = segment.header.window;  // never scaled on a SYN (RFC 7323 §2.2)
+    tcb.snd.max_wnd = tcb.snd.wnd;
+    tcb.snd.wl1 = segment.seq;
+    tcb.snd.wl2 = segment.ack;
+    acknowledge(tcb, segment, true, effects);
+    tcb.ack.need_now(Decision::tcp_transmit_ack_handshake, false);
+    if (tcb.fin_queued) {
+        effects.enter(tcb, State::fin_wait_1);
+    }
+    // Other controls and text are looked at from the sixth step on, after the SYN's own number.
+    Segment rest = segment;
+    rest.seq = tcb.rcv.nxt;
+    check_urgent(tcb, rest, effects);
+    if (take_text(tcb, rest, effects)) {
+        check_fin(tcb, rest, effects);
+    }
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,236 @@
+// Sixth to eighth step of SEGMENT ARRIVES: urgent pointer, text and FIN. RFC 9293 §3.10.7.4.
+#include <algorithm>
+
+#include "runnel/tcp/arrival/steps.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+void remove_prefix(SliceList& payload, std::size_t count) {
+    while (count > 0 && !payload.empty()) {
+        Slice& first = payload.front();
+        if (first.size() > count) {
+            first.remove_prefix(count);
+            return;
+        }
+        count -= first.size();
+        payload.erase(payload.begin());
+    }
+}
+
+void truncate(SliceList& payload, std::size_t size) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < payload.size(); ++i) {
+        if (kept + payload[i].size() > size) {
+            payload[i].truncate(size - kept);
+            payload.resize(payload[i].empty() ? i : i + 1);
+            return;
+        }
+        kept += payload[i].size();
+    }
+}
+
+/// Cuts the segment to what is new and inside the window; notes what came twice.
+void trim(Tcb& tcb, Segment& segment) {
+    if (segment.seq < tcb.rcv.nxt) {
+        const std::uint64_t old =
+            std::min<std::uint64_t>(distance(segment.seq, tcb.rcv.nxt), segment.length);
+        if (tcb.options.sack && old > 0) {
+            tcb.duplicate = {segment.seq.wire(), (segment.seq + old).wire()};
+            tcb.duplicate_pending = true;
+        }
+        remove_prefix(segment.payload, old);
+        segment.seq += old;
+        segment.length -= static_cast<std::uint32_t>(old);
+    }
+    Seq64 edge = tcb.rcv.right_edge;
+    if (tcb.fin_known) {
+        edge = std::min(edge, tcb.fin_seq);  // nothing follows a FIN
+    }
+    if (segment.seq + segment.length > edge) {
+        const std::uint64_t room = distance(segment.seq, edge);
+        truncate(segment.payload, room);
+        segment.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(room, segment.length));
+        segment.fin = false;
+    }
+}
+
+/// Grows what the window may offer, as long as the reader keeps up (Linux's rcv_ssthresh).
+void grow_receive_limit(Tcb& tcb, std::uint32_t arrived, const TcpConfig& config) {
+    if (!config.window_autotuning || tcb.user.receive_buffer != 0) {
+        return;
+    }
+    if (tcb.receive.size() > tcb.receive_limit / 2) {
+        return;
+    }
+    const std::uint64_t grown = std::uint64_t{tcb.receive_limit} + 2 * std::uint64_t{arrived};
+    tcb.receive_limit = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(grown, std::max(config.receive_buffer, tcb.receive_limit)));
+}
+
+/// Data in sequence: to the reader, then whatever had waited behind the gap it closes. False when memory
+/// ran out; what was not taken is not acknowledged.
+bool take_in_order(Tcb& tcb, Segment& segment, Effects& effects) {
+    bool complete = true;
+    const auto deliver = [&](Slice&& slice) {
+        const std::uint32_t size = static_cast<std::uint32_t>(slice.size());
+        if (!complete) {
+            return false;
+        }
+        if (tcb.receive_shutdown || tcb.receive.append(effects.pool(), std::move(slice))) {
+            tcb.counters.bytes_received += size;
+            return true;
+        }
+        complete = false;
+        return false;
+    };
+    for (Slice& slice : segment.payload) {
+        const std::size_t size = slice.size();
+        if (!deliver(std::move(slice))) {
+            break;
+        }
+        tcb.rcv.nxt += size;
+    }
+    if (complete && !tcb.reassembler.empty()) {
+        tcb.rcv.nxt = tcb.reassembler.extract(tcb.rcv.nxt, deliver);
+    }
+    return complete;
+}
+
+/// Now or a little later (§3.8.6.3; MUST-58, at least every second full-sized segment).
+void schedule_ack(Tcb& tcb, Effects& effects) {
+    const std::uint64_t unacknowledged = distance(tcb.rcv.last_ack_sent, tcb.rcv.nxt);
+    if (!tcb.reassembler.empty()) {
+        tcb.ack.need_now(Decision::tcp_transmit_ack_gap, false);
+    } else if (tcb.ack.quick() || tcb.user.quick_ack) {
+        tcb.ack.need_now(Decision::tcp_transmit_ack_quick, false);
+    } else if (unacknowledged > tcb.ack.segment_size()) {
+        tcb.ack.need_now(Decision::tcp_transmit_ack_second_segment, false);
+    } else {
+        tcb.ack.need_delayed();
+        effects.decide(tcb, Decision::tcp_hold_delayed_ack);
+    }
+}
+
+/// The orphan's peer still sends: nobody will ever read it (RFC 9293 §3.10.7.4 seventh; RFC 1122
+/// §4.2.2.13, SHLD-3).
+bool refuse_after_close(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (!tcb.orphan || segment.seq + segment.length <= tcb.rcv.nxt) {
+        return false;
+    }
+    effects.decide(tcb, Decision::tcp_drop_data_after_close, segment);
+    tcb.reset_due = true;
+    return true;
+}
+
+}  // namespace
+
+void check_urgent(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (!segment.flags().urg() || segment.header.urgent_pointer == 0 || !receives_data(tcb.state)) {
+        return;
+    }
+    // RFC 9293 §3.8.5, MUST-62: the pointer names the octet after the urgent data.
+    const Seq64 urgent = segment.seq + segment.header.urgent_pointer - 1;
+    const bool newer = tcb.urgent_mark == UrgentMark::none || urgent > tcb.rcv.urgent;
+    if (urgent < tcb.rcv.nxt || !newer) {
+        return;
+    }
+    tcb.rcv.urgent = urgent;
+    tcb.urgent_mark = UrgentMark::announced;
+    effects.decide(tcb, Decision::tcp_accept_urgent, segment);
+    effects.wake_reader();  // MUST-32: tell the user
+}
+
+bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
+    if (segment.length == 0) {
+        return true;
+    }
+    if (!receives_data(tcb.state)) {
+        // After the peer's FIN there is no text (§3.10.7.4, seventh: CLOSE-WAIT and later ignore it).
+        effects.decide(tcb, Decision::tcp_drop_text_after_fin, segment);
+        return false;
+    }
+    if (refuse_after_close(tcb, segment, effects)) {
+        return false;
+    }
+    const std::uint32_t arrived = segment.length;
+    const std::uint32_t piece = segment.gso_size != 0 ? std::uint32_t{segment.gso_size} : arrived;
+    trim(tcb, segment);
+    if (segment.length == 0) {
+        const bool closed = tcb.rcv.wnd() == 0;
+        effects.decide(tcb,
+                       closed ? Decision::tcp_drop_window_closed : Decision::tcp_drop_old_duplicate,
+                       segment);
+        tcb.ack.need_now(closed ? Decision::tcp_transmit_ack_window_closed
+                                : Decision::tcp_transmit_ack_unacceptable,
+                         true);
+        return true;
+    }
+    if (segment.seq > tcb.rcv.nxt) {
+        const auto result =
+            tcb.reassembler.insert(effects.pool(), segment.seq, std::move(segment.payload));
+        const bool taken = result == InsertResult::inserted;
+        if (result == InsertResult::duplicate && tcb.options.sack) {
+            tcb.duplicate = {segment.seq.wire(), (segment.seq + segment.length).wire()};
+            tcb.duplicate_pending = true;
+        }
+        effects.decide(tcb,
+                       taken                               ? Decision::tcp_accept_out_of_order
+                       : result == InsertResult::duplicate ? Decision::tcp_drop_old_duplicate
+                                                           : Decision::tcp_drop_no_memory,
+                       segment);
+        // RFC 5681 §4.2: an immediate duplicate ACK for each, so that the sender can tell a loss.
+        tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true);
+        return true;
+    }
+    if (!take_in_order(tcb, segment, effects)) {
+        effects.decide(tcb, Decision::tcp_drop_no_memory, segment);
+        tcb.ack.need_now(Decision::tcp_transmit_ack_unacceptable, true);
+        return false;
+    }
+    effects.decide(tcb, Decision::tcp_accept_in_order, segment);
+    if (tcb.urgent_mark == UrgentMark::announced && tcb.rcv.urgent < tcb.rcv.nxt) {
+        tcb.urgent_mark = UrgentMark::waiting;
+    }
+    grow_receive_limit(tcb, arrived, effects.config());
+    tcb.ack.fold();
+    tcb.ack.on_data(piece, tcb.rcv.wnd(), tcb.rto(effects.config()), effects.config(), effects.now);
+    schedule_ack(tcb, effects);
+    effects.wake_reader();
+    return true;
+}
+
+void check_fin(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (segment.fin && !tcb.fin_known && !tcb.fin_received) {
+        const Seq64 fin_seq = segment.seq + segment.length;
+        if (fin_seq >= tcb.rcv.nxt && fin_seq <= tcb.rcv.right_edge && receives_data(tcb.state)) {
+            tcb.fin_known = true;
+            tcb.fin_seq = fin_seq;
+            if (fin_seq > tcb.rcv.nxt && segment.length == 0) {
+                tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true);
+            }
+        }
+    }
+    if (!tcb.fin_known || tcb.fin_received || tcb.rcv.nxt != tcb.fin_seq) {
+        return;
+    }
+    effects.decide(tcb, Decision::tcp_accept_fin, segment);
+    tcb.rcv.nxt += 1;
+    tcb.rcv.right_edge = std::max(tcb.rcv.right_edge, tcb.rcv.nxt);
+    tcb.fin_received = true;
+    tcb.reassembler.clear();
+    tcb.ack.need_now(Decision::tcp_transmit_ack_fin, false);
+    effects.wake_reader();
+    switch (tcb.state) {
+        case State::syn_received:
+        case State::established: effects.enter(tcb, State::close_wait); break;
+        case State::fin_wait_1:
+            effects.enter(tcb, tcb.fin_acked() ? State::time_wait : State::closing);
+            break;
+        case State::fin_wait_2: effects.enter(tcb, State::time_wait); break;
+        default: break;
+    }
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,28 @@
+// The user calls: RFC 9293 §3.10.1–§3.10.6 on a connection that has a Tcb.
+#pragma once
+
+#include "runnel/tcp/effects.hpp"
+
+namespace runnel::tcp {
+
+/// SEND, §3.10.2.
+Result<std::size_t> send_bytes(Tcb& tcb, Bytes bytes, SendFlags flags, Effects& effects);
+Result<std::size_t> send_slices(Tcb& tcb, std::span<const Slice> slices, SendFlags flags,
+                                Effects& effects);
+/// RECEIVE, §3.10.3.
+Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flags,
+                                  Effects& effects);
+Result<SliceList> receive_slices(Tcb& tcb, std::size_t limit, Effects& effects);
+/// CLOSE of the sending half, §3.10.4: a FIN after what is queued.
+Status close_send(Tcb& tcb, Effects& effects);
+/// CLOSE by a user who is gone: both halves. Unread data makes it an ABORT (RFC 2525 §2.17).
+void close_both(Tcb& tcb, Effects& effects);
+/// ABORT, §3.10.5.
+void abort_connection(Tcb& tcb, Effects& effects);
+
+/// Octets that RECEIVE would give now, up to the urgent mark.
+[[nodiscard]] std::size_t readable_octets(const Tcb& tcb);
+[[nodiscard]] bool at_urgent_mark(const Tcb& tcb);
+[[nodiscard]] Readiness readiness_of(const Tcb& tcb, const TcpConfig& config);
+
+}  // namespace runnel::tcp

@@ -1,0 +1,62 @@
+// CLOSE and ABORT (RFC 9293 §3.10.4, §3.10.5).
+#include "runnel/tcp/calls/calls.hpp"
+
+namespace runnel::tcp {
+
+Status close_send(Tcb& tcb, Effects& effects) {
+    if (tcb.detached || tcb.state == State::closed) {
+        return fail(Errc::not_connected);
+    }
+    if (tcb.fin_queued) {
+        return {};
+    }
+    switch (tcb.state) {
+        case State::syn_sent:
+            // §3.10.4: delete the TCB; there is nobody to send a FIN to.
+            effects.decide(tcb, Decision::tcp_note_closed_by_user);
+            effects.end(tcb, Errc::ok);
+            return {};
+        case State::syn_received:
+        case State::established:
+            tcb.fin_queued = true;
+            effects.enter(tcb, State::fin_wait_1);
+            return {};
+        case State::close_wait:
+            tcb.fin_queued = true;
+            effects.enter(tcb, State::last_ack);
+            return {};
+        default: return {};
+    }
+}
+
+void close_both(Tcb& tcb, Effects& effects) {
+    if (tcb.detached || tcb.state == State::closed) {
+        return;
+    }
+    const bool unread = tcb.receive.size() > 0;
+    const bool linger_none = tcb.user.linger_on && tcb.user.linger.ns == 0;
+    if (unread || linger_none) {
+        effects.decide(tcb, unread ? Decision::tcp_note_closed_with_unread
+                                   : Decision::tcp_note_closed_by_user);
+        abort_connection(tcb, effects);
+        return;
+    }
+    tcb.orphan = true;
+    (void)close_send(tcb, effects);
+}
+
+void abort_connection(Tcb& tcb, Effects& effects) {
+    if (tcb.detached || tcb.state == State::closed) {
+        return;
+    }
+    tcb.orphan = true;
+    tcb.receive.clear();
+    if (tcb.state == State::syn_sent) {
+        effects.end(tcb, Errc::ok);
+        return;
+    }
+    // The RST goes out at the next poll, after which the connection is gone.
+    tcb.reset_due = true;
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,154 @@
+// RECEIVE (RFC 9293 §3.10.3) with the urgent mark as sockets know it: a read stops at the mark, and the
+// urgent octet is taken out of the stream unless the user wants it inline (RFC 6093 advises inline).
+#include <algorithm>
+
+#include "runnel/tcp/calls/calls.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+/// The number of the next octet the user will read.
+Seq64 read_position(const Tcb& tcb) {
+    const Seq64 end = tcb.fin_received ? tcb.rcv.nxt - 1 : tcb.rcv.nxt;
+    return end - tcb.receive.size();
+}
+
+bool mark_ahead(const Tcb& tcb) {
+    return tcb.urgent_mark != UrgentMark::none && tcb.rcv.urgent >= read_position(tcb);
+}
+
+/// Steps over the urgent octet at the read position; keeps it for MSG_OOB where nobody has taken it.
+void skip_urgent_octet(Tcb& tcb) {
+    if (tcb.user.urgent_inline || tcb.urgent_mark == UrgentMark::none) {
+        return;
+    }
+    if (tcb.rcv.urgent != read_position(tcb) || tcb.receive.size() == 0) {
+        return;
+    }
+    std::byte octet{};
+    (void)tcb.receive.read({&octet, 1});
+    if (tcb.urgent_mark == UrgentMark::waiting) {
+        tcb.urgent_octet = octet;
+    }
+}
+
+/// What a RECEIVE finds when no octet is there: the end, an error, or nothing yet.
+Result<std::size_t> nothing_to_read(Tcb& tcb) {
+    if (tcb.error != Errc::ok && tcb.error != Errc::broken_pipe) {
+        const Errc error = tcb.error;
+        tcb.error = Errc::ok;
+        return fail(error);
+    }
+    if (tcb.fin_received || tcb.receive_shutdown || tcb.detached || tcb.state == State::closed) {
+        return std::size_t{0};
+    }
+    return fail(Errc::would_block);
+}
+
+Result<std::size_t> receive_urgent(Tcb& tcb, MutableBytes into, bool peek) {
+    if (tcb.user.urgent_inline || tcb.urgent_mark == UrgentMark::none ||
+        tcb.urgent_mark == UrgentMark::taken) {
+        return fail(Errc::argument_invalid);
+    }
+    if (tcb.urgent_mark == UrgentMark::announced) {
+        return fail(Errc::would_block);
+    }
+    if (into.empty()) {
+        return std::size_t{0};
+    }
+    if (mark_ahead(tcb)) {
+        (void)tcb.receive.peek(into.first(1), distance(read_position(tcb), tcb.rcv.urgent));
+    } else {
+        into[0] = tcb.urgent_octet;
+    }
+    if (!peek) {
+        tcb.urgent_mark = UrgentMark::taken;
+    }
+    return std::size_t{1};
+}
+
+}  // namespace
+
+std::size_t readable_octets(const Tcb& tcb) {
+    std::size_t size = tcb.receive.size();
+    if (size > 0 && mark_ahead(tcb) && !tcb.user.urgent_inline && tcb.rcv.urgent < tcb.rcv.nxt) {
+        --size;
+    }
+    return size;
+}
+
+bool at_urgent_mark(const Tcb& tcb) {
+    return tcb.urgent_mark != UrgentMark::none && tcb.rcv.urgent == read_position(tcb);
+}
+
+Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flags, Effects&) {
+    if (flags.urgent) {
+        return receive_urgent(tcb, into, flags.peek);
+    }
+    if (!flags.peek) {
+        skip_urgent_octet(tcb);
+    }
+    if (tcb.receive.size() == 0) {
+        return nothing_to_read(tcb);
+    }
+    std::size_t most = into.size();
+    // A read stops before the mark, so that the user can find it (SIOCATMARK).
+    if (mark_ahead(tcb) && tcb.rcv.urgent > read_position(tcb)) {
+        most = std::min<std::size_t>(most, distance(read_position(tcb), tcb.rcv.urgent));
+    }
+    const std::size_t got =
+        flags.peek ? tcb.receive.peek(into.first(most)) : tcb.receive.read(into.first(most));
+    if (!flags.peek && tcb.urgent_mark != UrgentMark::none && tcb.rcv.urgent < read_position(tcb) &&
+        tcb.user.urgent_inline) {
+        tcb.urgent_mark = UrgentMark::none;
+    }
+    return got;
+}
+
+Result<SliceList> receive_slices(Tcb& tcb, std::size_t limit, Effects&) {
+    skip_urgent_octet(tcb);
+    SliceList slices;
+    if (tcb.receive.size() == 0) {
+        const auto end = nothing_to_read(tcb);
+        if (!end.has_value()) {
+            return fail(end.error());
+        }
+        return slices;
+    }
+    if (mark_ahead(tcb) && tcb.rcv.urgent > read_position(tcb)) {
+        limit = std::min<std::size_t>(limit, distance(read_position(tcb), tcb.rcv.urgent));
+    }
+    (void)tcb.receive.take(limit, slices);
+    return slices;
+}
+
+Readiness readiness_of(const Tcb& tcb, const TcpConfig& config) {
+    std::uint8_t bits = 0;
+    const bool over = tcb.detached || tcb.state == State::closed;
+    const bool no_more = tcb.fin_received || tcb.receive_shutdown || over;
+    if (tcb.receive.size() > 0 || no_more) {
+        bits |= Readiness::kReadable;
+    }
+    if (no_more) {
+        bits |= Readiness::kPeerClosed;
+    }
+    const bool opening = tcb.state == State::syn_sent || tcb.state == State::syn_received;
+    if (!opening && (tcb.has_send_room(config) || tcb.fin_queued || over)) {
+        bits |= Readiness::kWritable;
+    }
+    const bool urgent =
+        tcb.urgent_mark == UrgentMark::announced || tcb.urgent_mark == UrgentMark::waiting;
+    if (urgent) {
+        bits |= Readiness::kUrgent;
+    }
+    if (over || (tcb.fin_received && tcb.fin_queued)) {
+        bits |= Readiness::kHangUp;
+    }
+    if (tcb.error != Errc::ok) {
+        bits |= Readiness::kError | Readiness::kReadable | Readiness::kWritable;
+    }
+    return {bits};
+}
+
+}  // namespace runnel::tcp

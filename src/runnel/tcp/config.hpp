@@ -1,0 +1,89 @@
+// Configuration as a value: what Linux calls sysctls and socket options, each with its default and its
+// bounds. One per host; a connection copies the few it may change. Three profiles (DESIGN §4).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "runnel/base/result.hpp"
+#include "runnel/base/time.hpp"
+
+namespace runnel::tcp {
+
+enum class Profile : std::uint8_t { modern, linux_like, rfc };
+
+enum class CongestionControl : std::uint8_t { new_reno, fixed };
+
+/// Values of a host's TCP. Comments give Linux's name (settable with --set) and the unit.
+struct TcpConfig {
+    // Opening
+    Duration syn_rto = seconds(1);     ///< first SYN timeout, RFC 6298 §2.1
+    std::uint32_t syn_retries = 6;     ///< tcp_syn_retries, 0..127; Linux 6
+    bool syn_linear_timeouts = false;  ///< tcp_syn_linear_timeouts: Linux's four 1 s tries first
+    std::uint32_t synack_retries = 5;  ///< tcp_synack_retries, 0..127
+    std::uint32_t max_syn_backlog = 1024;  ///< tcp_max_syn_backlog: embryos of one listener
+    std::uint32_t somaxconn = 4096;        ///< somaxconn: greatest accept backlog
+    bool abort_on_overflow = false;        ///< tcp_abort_on_overflow
+    bool timestamps = true;                ///< tcp_timestamps, RFC 7323
+    bool window_scaling = true;            ///< tcp_window_scaling
+    bool sack = true;                      ///< tcp_sack
+    std::uint16_t port_low = 32768;        ///< ip_local_port_range
+    std::uint16_t port_high = 60999;
+    std::uint16_t minimum_mss = 48;  ///< tcp_min_snd_mss
+    // Retransmission
+    Duration rto_min = milliseconds(200);  ///< RFC 6298 §2.4 says 1 s; Linux 200 ms
+    Duration rto_max = seconds(120);       ///< tcp_rto_max_ms
+    Duration rto_initial = seconds(1);
+    bool linux_rto =
+        true;  ///< Linux: SRTT + max(rto_min, 4 RTTVAR), and a falling RTT doesn't raise it
+    std::uint32_t retries1 = 3;                  ///< tcp_retries1: ask the path anew (R1, MUST-20)
+    std::uint32_t retries2 = 15;                 ///< tcp_retries2: give up (R2, MUST-20)
+    std::uint32_t orphan_retries = 8;            ///< tcp_orphan_retries (0 means 8)
+    std::uint32_t initial_window_segments = 10;  ///< RFC 6928
+    std::uint32_t duplicate_ack_threshold = 3;   ///< tcp_reordering
+    CongestionControl congestion_control = CongestionControl::new_reno;
+    bool slow_start_after_idle = true;  ///< tcp_slow_start_after_idle
+    // Acknowledging
+    Duration delayed_ack_min = milliseconds(40);
+    Duration delayed_ack_max = milliseconds(200);  ///< below MUST-58's 500 ms
+    std::uint32_t quick_acks = 16;                 ///< segments acknowledged at once at the start
+    std::uint32_t challenge_ack_limit =
+        1000;  ///< tcp_challenge_ack_limit, a second for the host (RFC 5961 §7)
+    Duration invalid_ack_interval = milliseconds(500);  ///< tcp_invalid_ratelimit
+    // Buffers, bytes
+    std::uint32_t send_buffer = 4u << 20;     ///< tcp_wmem, greatest
+    std::uint32_t receive_buffer = 6u << 20;  ///< tcp_rmem, greatest
+    std::uint32_t initial_receive_window = 64 * 1024;
+    bool window_autotuning = true;  ///< tcp_moderate_rcvbuf
+    // Idle and closing
+    Duration keepalive_time = seconds(7200);  ///< tcp_keepalive_time, MUST-28
+    Duration keepalive_interval = seconds(75);
+    std::uint32_t keepalive_probes = 9;
+    Duration fin_timeout = seconds(60);  ///< tcp_fin_timeout: FIN-WAIT-2 of an orphan
+    Duration msl = seconds(30);   ///< TIME-WAIT lasts 2 MSL; RFC says 2 min, Linux 60 s for both
+    bool rfc1337 = true;          ///< tcp_rfc1337: RST doesn't end TIME-WAIT
+    bool time_wait_reuse = true;  ///< RFC 6191
+    Duration user_timeout = {};   ///< TCP_USER_TIMEOUT, 0: by retries2
+    std::uint32_t max_connections = 1u << 20;
+    std::uint32_t max_time_wait = 262'144;  ///< tcp_max_tw_buckets
+    std::uint32_t max_orphans = 65'536;     ///< tcp_max_orphans
+    // Segments
+    bool super_segments = true;  ///< up to 64 KB with a GSO size
+    std::uint8_t hop_limit = 64;
+};
+
+[[nodiscard]] TcpConfig profile_config(Profile profile);
+
+/// Sets one field by its Linux name ("tcp_syn_retries") or ours ("msl_ms"). `argument_invalid` when the
+/// value is no number or out of bounds, `option_not_supported` when there is no such name.
+Status set_by_name(TcpConfig& config, std::string_view name, std::string_view value);
+
+/// Every name that `set_by_name` takes, with a sentence for --help.
+struct ConfigName {
+    std::string_view name;
+    std::string_view sentence;
+};
+[[nodiscard]] std::span<const ConfigName> config_names();
+
+}  // namespace runnel::tcp

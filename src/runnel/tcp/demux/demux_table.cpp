@@ -1,0 +1,132 @@
+#include "runnel/tcp/demux/demux_table.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "runnel/base/check.hpp"
+#include "runnel/tcp/demux/tuple_hash.hpp"
+
+namespace runnel::tcp {
+
+DemuxKey DemuxTable::key(const FourTuple& tuple) const {
+    const std::uint64_t hash = tuple_hash(key_, tuple);
+    return {hash == 0 ? 1 : hash};  // 0 marks a free entry
+}
+
+void DemuxTable::prefetch(DemuxKey key) const {
+    if (capacity_ > 0) {
+        __builtin_prefetch(&entries_[home(key.hash)]);
+    }
+}
+
+DemuxKey DemuxTable::prefetch(const FourTuple& tuple) const {
+    const DemuxKey made = key(tuple);
+    prefetch(made);
+    return made;
+}
+
+DemuxTable::Entry* DemuxTable::find_entry(DemuxKey key) const {
+    if (capacity_ == 0) {
+        return nullptr;
+    }
+    // A quarter of the entries is free at least, so that a run of taken ones ends soon.
+    for (std::size_t i = home(key.hash);; i = (i + 1) & (capacity_ - 1)) {
+        if (entries_[i].hash == key.hash) {
+            return &entries_[i];
+        }
+        if (entries_[i].hash == 0) {
+            return nullptr;
+        }
+    }
+}
+
+std::optional<std::uint64_t> DemuxTable::find(DemuxKey key) const {
+    const Entry* entry = find_entry(key);
+    return entry == nullptr ? std::nullopt : std::optional(entry->value);
+}
+
+void DemuxTable::place(Entry entry) {
+    std::size_t i = home(entry.hash);
+    while (entries_[i].hash != 0) {
+        i = (i + 1) & (capacity_ - 1);
+    }
+    entries_[i] = entry;
+}
+
+void DemuxTable::resize(std::size_t capacity) {
+    const std::unique_ptr<Entry[]> old =
+        std::exchange(entries_, std::make_unique<Entry[]>(capacity));
+    const std::size_t old_capacity = std::exchange(capacity_, capacity);
+    for (std::size_t i = 0; i < old_capacity; ++i) {
+        if (old[i].hash != 0) {
+            place(old[i]);
+        }
+    }
+}
+
+bool DemuxTable::insert(const FourTuple& tuple, std::uint64_t value) {
+    const DemuxKey made = key(tuple);
+    if (size_ >= kMaxEntries || find_entry(made) != nullptr) {
+        return false;
+    }
+    if ((size_ + 1) * 4 > capacity_ * 3) {
+        resize(capacity_ == 0 ? kFirstCapacity : capacity_ * 2);
+    }
+    place({made.hash, value});
+    ++size_;
+    return true;
+}
+
+bool DemuxTable::replace(const FourTuple& tuple, std::uint64_t value) {
+    Entry* entry = find_entry(key(tuple));
+    if (entry == nullptr) {
+        return false;
+    }
+    entry->value = value;
+    return true;
+}
+
+bool DemuxTable::erase(const FourTuple& tuple) {
+    const Entry* entry = find_entry(key(tuple));
+    if (entry == nullptr) {
+        return false;
+    }
+    // Backward shift: each entry behind that may stand nearer to its home moves into the hole, so
+    // that no tombstones lengthen later walks.
+    const std::size_t mask = capacity_ - 1;
+    auto hole = static_cast<std::size_t>(entry - entries_.get());
+    for (std::size_t i = (hole + 1) & mask; entries_[i].hash != 0; i = (i + 1) & mask) {
+        const std::size_t from_home = (i - home(entries_[i].hash)) & mask;
+        const std::size_t from_hole = (i - hole) & mask;
+        if (from_home >= from_hole) {
+            entries_[hole] = entries_[i];
+            hole = i;
+        }
+    }
+    entries_[hole] = {};
+    --size_;
+    return true;
+}
+
+void DemuxTable::reserve(std::size_t entries) {
+    entries = std::min(entries, kMaxEntries);
+    const std::size_t capacity = std::bit_ceil(std::max(entries + entries / 3 + 1, kFirstCapacity));
+    if (capacity > capacity_) {
+        resize(capacity);
+    }
+}
+
+std::vector<std::uint64_t> DemuxTable::sorted_values() const {
+    std::vector<std::uint64_t> values;
+    values.reserve(size_);
+    for (std::size_t i = 0; i < capacity_; ++i) {
+        if (entries_[i].hash != 0) {
+            values.push_back(entries_[i].value);
+        }
+    }
+    std::sort(values.begin(), values.end());
+    return values;
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,183 @@
+// Whose segment is it: connection, then TIME-WAIT, then listener, else nobody's (RFC 9293 §3.10.7.1,
+// §3.10.7.2). From here a segment goes to the one function that knows what to do with it.
+#include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/close/reset.hpp"
+#include "runnel/tcp/stack_state.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+Segment unwrap_segment(Tcb& tcb, ArrivingSegment& arriving) {
+    const TcpHeader& header = arriving.header;
+    const bool syn = header.flags.syn();
+    return {
+        header, arriving.payload, arriving.tuple, unwrap(header.seq, tcb.rcv.nxt),
+        // Near SND.UNA, so that an ACK of anything in flight and one from long ago both fall right.
+        unwrap(header.ack, tcb.snd.una), arriving.payload_size,
+        // RFC 7323 §2.3: the window of a SYN is never scaled.
+        std::uint64_t{header.window} << (syn ? 0U : unsigned{tcb.options.send_scale}),
+        arriving.gso_size, header.flags.fin()};
+}
+
+}  // namespace
+
+void StackState::record(Decision decision, const ArrivingSegment& segment, Instant now) {
+    EventRecord entry;
+    entry.time = now;
+    entry.decision = decision;
+    entry.seq = segment.header.seq.value;
+    entry.ack = segment.header.ack.value;
+    entry.flags = segment.header.flags.bits;
+    entry.window = segment.header.window;
+    entry.length = segment.payload_size;
+    entry.inbound = 1;
+    recorder_.record(entry);
+}
+
+Connection* StackState::find_connection(const FourTuple& tuple) {
+    const std::optional<std::uint64_t> value = demux_.find(tuple);
+    if (!value || (*value & kTimeWait) != 0) {
+        return nullptr;
+    }
+    Connection* connection =
+        connections_.find(connections_.handle_at(static_cast<std::uint32_t>(*value)));
+    return connection->tcb.tuple == tuple ? connection : nullptr;
+}
+
+void StackState::on_segment(ArrivingSegment&& segment, Instant now) {
+    // A batch is mostly of one connection: ask for the last one before hashing.
+    if (segment.tuple == last_tuple_) {
+        Connection* connection = connections_.find(last_connection_);
+        if (connection != nullptr && !connection->tcb.detached) {
+            on_connection(*connection, segment, now);
+            return;
+        }
+    }
+    if (const std::optional<std::uint64_t> value = demux_.find(segment.tuple)) {
+        const auto index = static_cast<std::uint32_t>(*value);
+        if ((*value & kTimeWait) != 0) {
+            if (time_wait_.at(index).tuple == segment.tuple && on_time_wait(index, segment, now)) {
+                return;
+            }
+        } else {
+            last_connection_ = connections_.handle_at(index);
+            Connection* connection = connections_.find(last_connection_);
+            if (connection->tcb.tuple == segment.tuple) {
+                last_tuple_ = segment.tuple;
+                on_connection(*connection, segment, now);
+                return;
+            }
+        }
+    }
+    const ListenerHandle listener = listeners_.lookup(segment.tuple.local);
+    if (!listener.is_none()) {
+        on_listener(listener, segment, SeqNum{}, false, now);
+    } else {
+        on_nobody(segment, now);
+    }
+}
+
+void StackState::on_connection(Connection& connection, ArrivingSegment& arriving, Instant now) {
+    Segment segment = unwrap_segment(connection.tcb, arriving);
+    Effects effects(context_, now);
+    // An accept queue that is full lets no handshake end (Linux): the peer will repeat its ACK or data.
+    if (connection.tcb.embryo && connection.tcb.state == State::syn_received &&
+        segment.flags().ack() && !segment.flags().rst()) {
+        const auto handle = ListenerHandle::from_packed(connection.tcb.listener);
+        const Listener* listener = listeners_.find(handle);
+        if (listener != nullptr && listener->full()) {
+            effects.decide(connection.tcb, Decision::tcp_drop_accept_queue_full, segment);
+            if (config_.abort_on_overflow) {
+                connection.tcb.reset_due = true;
+            }
+            finish(connection, effects, config_.abort_on_overflow);
+            return;
+        }
+    }
+    segment_arrives(connection.tcb, segment, effects);
+    finish(connection, effects, true);
+}
+
+bool StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now) {
+    TimeWaitEntry& entry = time_wait_.at(index);
+    const TimeWaitVerdict verdict =
+        time_wait_arrives(entry, segment.header, segment.payload_size, config_, now);
+    record(verdict.decision, segment, now);
+    if (verdict.reopen) {
+        const ListenerHandle listener = listeners_.lookup(segment.tuple.local);
+        if (listener.is_none()) {
+            return false;
+        }
+        // RFC 9293 §3.6.1: the new ISN lies beyond everything the old incarnation used.
+        const SeqNum beyond = entry.snd_nxt + 65'537;
+        (void)demux_.erase(entry.tuple);
+        time_wait_.erase(index);
+        on_listener(listener, segment, beyond, true, now);
+        return true;
+    }
+    if (verdict.remove) {
+        (void)demux_.erase(entry.tuple);
+        time_wait_.erase(index);
+        return true;
+    }
+    if (verdict.answer && segment.to_unicast) {
+        entry.last_answer = now;
+        push_control(time_wait_ack(entry, now), now);
+    }
+    if (verdict.restart) {
+        time_wait_.restart(index, now + config_.msl * 2);
+    }
+    return true;
+}
+
+void StackState::on_nobody(const ArrivingSegment& segment, Instant now) {
+    // §3.10.7.1: everything but a RST is answered by one; nothing that came to a group address is.
+    if (segment.header.flags.rst()) {
+        record(Decision::tcp_drop_rst_no_connection, segment, now);
+        return;
+    }
+    if (!segment.to_unicast) {
+        record(Decision::tcp_drop_group_address, segment, now);
+        return;
+    }
+    record(Decision::tcp_drop_no_connection, segment, now);
+    push_control(make_reset(segment.tuple, segment.header, segment.payload_size,
+                            Decision::tcp_transmit_rst_no_connection),
+                 now);
+}
+
+bool StackState::on_icmp(const IcmpReport& report, Instant now) {
+    Connection* connection = find_connection(report.tuple);
+    if (connection == nullptr || connection->tcb.detached) {
+        return false;
+    }
+    Tcb& tcb = connection->tcb;
+    // RFC 5927 §4.1: only about something that is in flight.
+    const Seq64 quoted = unwrap(report.quoted_seq, tcb.snd.una);
+    if (quoted < tcb.snd.una || quoted >= tcb.snd.nxt) {
+        return false;
+    }
+    event(*connection, now, [&](Tcb& t, Effects& effects) {
+        if (report.packet_too_big) {
+            if (report.mtu >= t.path_mtu) {
+                return;
+            }
+            effects.decide(t, Decision::tcp_note_path_mtu, report.mtu);
+            t.path_mtu = report.mtu;
+            t.retransmission.mark_oversized_lost(t.send_mss(config_));
+            return;
+        }
+        if (t.state == State::syn_sent && report.hard) {
+            effects.decide(t, Decision::tcp_accept_icmp_hard);
+            effects.end(t, report.error);
+            return;
+        }
+        // RFC 9293 §3.9.2.2, MUST-56: soft errors abort nothing; RFC 5927 §4.2: nor do hard ones later.
+        effects.decide(t, Decision::tcp_note_icmp_soft);
+        t.soft_error = report.error;
+    });
+    return true;
+}
+
+}  // namespace runnel::tcp

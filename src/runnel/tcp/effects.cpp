@@ -1,0 +1,90 @@
+#include "runnel/tcp/effects.hpp"
+
+#include "runnel/base/check.hpp"
+
+namespace runnel::tcp {
+
+void Effects::decide(Tcb& tcb, Decision decision, const Segment& segment, std::uint32_t value) {
+    EventRecord record;
+    record.time = now;
+    record.connection = tcb.handle;
+    record.previous = tcb.last_event;
+    record.decision = decision;
+    record.window = segment.header.window;
+    record.seq = segment.header.seq.value;
+    record.ack = segment.header.ack.value;
+    record.length = segment.length;
+    record.flags = segment.header.flags.bits;
+    record.state = static_cast<std::uint8_t>(tcb.state);
+    record.inbound = 1;
+    record.value = value;
+    tcb.last_event = context_.recorder.record(record);
+}
+
+void Effects::decide(Tcb& tcb, Decision decision, std::uint32_t value) {
+    EventRecord record;
+    record.time = now;
+    record.connection = tcb.handle;
+    record.previous = tcb.last_event;
+    record.decision = decision;
+    record.seq = tcb.snd.nxt.wire().value;
+    record.ack = tcb.rcv.nxt.wire().value;
+    record.state = static_cast<std::uint8_t>(tcb.state);
+    record.value = value;
+    tcb.last_event = context_.recorder.record(record);
+}
+
+void Effects::record_sent(Tcb& tcb, Decision decision, const TcpHeader& header,
+                          std::uint32_t length) {
+    EventRecord record;
+    record.time = now;
+    record.connection = tcb.handle;
+    record.previous = tcb.last_event;
+    record.decision = decision;
+    record.window = header.window;
+    record.seq = header.seq.value;
+    record.ack = header.ack.value;
+    record.length = length;
+    record.flags = header.flags.bits;
+    record.state = static_cast<std::uint8_t>(tcb.state);
+    tcb.last_event = context_.recorder.record(record);
+}
+
+void Effects::reply(const ControlSegment& segment) {
+    if (context_.control.size() >= kMaxControlSegments) {
+        EventRecord record;
+        record.time = now;
+        record.decision = Decision::tcp_hold_control_queue_full;
+        context_.recorder.record(record);
+        return;
+    }
+    context_.control.push_back(segment);
+}
+
+void Effects::enter(Tcb& tcb, State state) {
+    if (tcb.state == state) {
+        return;
+    }
+    RUNNEL_CHECK(is_transition(tcb.state, state));
+    tcb.state = state;
+    decide(tcb, Decision::tcp_note_state, static_cast<std::uint32_t>(state));
+    if (state == State::established || state == State::close_wait) {
+        established = true;
+        wake_ = true;
+    }
+    if (state == State::time_wait) {
+        fate = Fate::time_wait;
+        wake_ = true;
+    }
+}
+
+void Effects::end(Tcb& tcb, Errc error) {
+    if (error != Errc::ok && tcb.error == Errc::ok) {
+        tcb.error = error;
+    }
+    enter(tcb, State::closed);
+    fate = Fate::closed;
+    wake_ = true;
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,110 @@
+// What an event may reach besides its Tcb: the pool, the recorder, the configuration and the queue of
+// segments that belong to no transmit decision; and what it asks of the stack when it returns.
+#pragma once
+
+#include <cstdint>
+
+#include "runnel/base/ring.hpp"
+#include "runnel/tcp/tcb.hpp"
+
+namespace runnel::tcp {
+
+/// A segment without data that answers another one: resets, and ACKs from TIME-WAIT.
+struct ControlSegment {
+    FourTuple tuple;
+    TcpHeader header;
+    Decision reason{};
+};
+
+/// Answers wait here for `poll_transmit`; beyond the limit they are dropped (counted), never queued on.
+inline constexpr std::size_t kMaxControlSegments = 4096;
+
+/// RFC 5961 §7: challenge ACKs of the whole host, so many a second.
+class ChallengeLimiter {
+public:
+    bool allow(Instant now, const TcpConfig& config) {
+        if (now - window_ >= seconds(1)) {
+            window_ = now;
+            used_ = 0;
+        }
+        return used_++ < config.challenge_ack_limit;
+    }
+
+private:
+    Instant window_;
+    std::uint32_t used_ = 0;
+};
+
+struct Context {
+    BufferPool& pool;
+    FlightRecorder& recorder;
+    const TcpConfig& config;
+    Ring<ControlSegment>& control;
+    ChallengeLimiter& challenges;
+};
+
+/// A segment inside the door: numbers unwrapped near the connection's own, window scaled.
+struct Segment {
+    const TcpHeader& header;
+    SliceList& payload;
+    FourTuple tuple;
+    Seq64 seq;
+    Seq64 ack;
+    std::uint32_t length;  ///< payload octets; shrinks when trimmed to the window
+    std::uint64_t window;
+    std::uint16_t gso_size;
+    bool fin;  ///< SEG.FIN, cleared when it is trimmed off
+
+    [[nodiscard]] TcpFlags flags() const { return header.flags; }
+    /// The sequence number after the segment's last (SEG.SEQ + SEG.LEN, with SYN and FIN).
+    [[nodiscard]] Seq64 end() const {
+        return seq + length + (header.flags.syn() ? 1U : 0U) + (fin ? 1U : 0U);
+    }
+    [[nodiscard]] std::uint64_t sequence_length() const { return end().value - seq.value; }
+};
+
+enum class Fate : std::uint8_t {
+    none,
+    time_wait,  ///< goes on as an entry of the TIME-WAIT table
+    closed,     ///< gone from the wire
+};
+
+class Effects {
+public:
+    Effects(Context& context, Instant instant) : context_(context), now(instant) {}
+
+    [[nodiscard]] const TcpConfig& config() const { return context_.config; }
+    [[nodiscard]] BufferPool& pool() { return context_.pool; }
+    [[nodiscard]] ChallengeLimiter& challenges() { return context_.challenges; }
+
+    /// Writes a decision about an arriving segment down.
+    void decide(Tcb& tcb, Decision decision, const Segment& segment, std::uint32_t value = 0);
+    /// Writes a decision that concerns no arriving segment down.
+    void decide(Tcb& tcb, Decision decision, std::uint32_t value = 0);
+    /// Writes the decision that made a segment leave down.
+    void record_sent(Tcb& tcb, Decision decision, const TcpHeader& header, std::uint32_t length);
+    /// Queues an answer that uses none of the connection's own transmit decisions.
+    void reply(const ControlSegment& segment);
+
+    /// Moves to another state of the table and wakes whom that concerns.
+    void enter(Tcb& tcb, State state);
+    /// Ends the connection with an error for its user (`Errc::ok` for an orderly end).
+    void end(Tcb& tcb, Errc error);
+
+    void wake_reader() { wake_ = true; }
+    void wake_writer() { wake_ = true; }
+    [[nodiscard]] bool wake() const { return wake_; }
+
+private:
+    Context& context_;
+
+public:
+    const Instant now;
+    Fate fate = Fate::none;
+    bool established = false;  ///< SYN-RECEIVED under a listener has ended well
+
+private:
+    bool wake_ = false;
+};
+
+}  // namespace runnel::tcp

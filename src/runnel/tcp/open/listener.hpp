@@ -1,0 +1,56 @@
+// A passive OPEN that names no peer: the listener, its embryos (connections in SYN-RECEIVED) and the queue
+// of connections to be accepted. A listener is not a connection and has no Tcb.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "runnel/base/ring.hpp"
+#include "runnel/base/slab.hpp"
+#include "runnel/tcp/stack.hpp"
+
+namespace runnel::tcp {
+
+struct Listener {
+    Endpoint local;
+    bool dual_stack = false;
+    std::uint32_t backlog = 0;
+    std::uint32_t embryos = 0;  ///< connections in SYN-RECEIVED that came from here
+    ConnectionOptions options;
+    Ring<std::uint64_t> accept_queue;  ///< packed handles of established connections, oldest first
+    bool event_queued = false;
+
+    /// Linux: a backlog of n holds n + 1 connections.
+    [[nodiscard]] bool full() const { return accept_queue.size() > backlog; }
+};
+
+/// Listeners by port; of those that fit the one with the most exact address wins.
+class ListenerTable {
+public:
+    explicit ListenerTable(std::uint32_t limit) : listeners_(limit) {}
+
+    ListenerHandle insert(const Endpoint& local, bool dual_stack, std::uint32_t backlog,
+                          const ConnectionOptions& options);
+    void erase(ListenerHandle handle);
+    [[nodiscard]] Listener* find(ListenerHandle handle) { return listeners_.find(handle); }
+    [[nodiscard]] ListenerHandle lookup(const Endpoint& local);
+    /// Whether a listener already answers for this address and port.
+    [[nodiscard]] bool conflicts(const Endpoint& local, bool dual_stack);
+    template <class F>
+    void for_each(F&& f) {
+        listeners_.for_each(f);
+    }
+
+private:
+    struct ByPort {
+        std::uint16_t port;
+        ListenerHandle handle;
+    };
+    [[nodiscard]] std::vector<ByPort>::iterator first_of(std::uint16_t port);
+
+    Slab<Listener, ListenerTag> listeners_;
+    std::vector<ByPort> by_port_;  ///< sorted by port
+};
+
+}  // namespace runnel::tcp

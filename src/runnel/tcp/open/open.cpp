@@ -1,0 +1,236 @@
+// OPEN (RFC 9293 §3.10.1), passive and active, and SEGMENT ARRIVES in LISTEN (§3.10.7.2).
+#include <algorithm>
+
+#include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/close/reset.hpp"
+#include "runnel/tcp/open/isn.hpp"
+#include "runnel/tcp/stack_state.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+/// The least shift with which the greatest window still fits in 16 bits (RFC 7323 §2.2).
+std::uint8_t window_shift(std::uint32_t greatest) {
+    std::uint8_t shift = 0;
+    while (shift < 14 && (std::uint64_t{65'535} << shift) < greatest) {
+        ++shift;
+    }
+    return shift;
+}
+
+std::uint16_t local_mss(const FourTuple& tuple, std::uint32_t path_mtu,
+                        const ConnectionOptions& options) {
+    const std::uint32_t headers = tuple.local.address.is_v4() ? 40 : 60;
+    const std::uint32_t mss =
+        std::clamp<std::uint32_t>(path_mtu - std::min(path_mtu, headers), 48, 65'535 - 60);
+    // MUST-67: the MTU less the fixed headers, options not subtracted.
+    return static_cast<std::uint16_t>(
+        options.maximum_segment != 0 ? std::min<std::uint32_t>(mss, options.maximum_segment) : mss);
+}
+
+}  // namespace
+
+Connection* StackState::open(const FourTuple& tuple, std::uint32_t path_mtu,
+                             const ConnectionOptions& options, Instant now) {
+    const ConnectionHandle handle = connections_.emplace(config_);
+    Connection* connection = connections_.find(handle);
+    if (connection == nullptr) {
+        return nullptr;
+    }
+    if (!demux_.insert(tuple, handle.index)) {
+        connections_.erase(handle);
+        return nullptr;
+    }
+    connection->node.owner = handle.packed();
+    Tcb& tcb = connection->tcb;
+    tcb.tuple = tuple;
+    tcb.handle = handle.packed();
+    tcb.user = options;
+    tcb.path_mtu = path_mtu;
+    tcb.opened_at = now;
+    tcb.last_received = now;
+    tcb.options.local_mss = local_mss(tuple, path_mtu, options);
+    tcb.options.receive_scale =
+        config_.window_scaling ? window_shift(tcb.receive_limit_max(config_)) : 0;
+    tcb.options.ts_offset = timestamp_offset(timestamp_key_, tuple);
+    tcb.receive_limit = options.receive_buffer != 0
+                            ? options.receive_buffer
+                            : std::min(config_.initial_receive_window, config_.receive_buffer);
+    tcb.snd.iss = first_seq(initial_sequence(isn_key_, tuple, now));
+    tcb.snd.una = tcb.snd.iss;
+    tcb.snd.nxt = tcb.snd.iss;
+    tcb.snd.up = tcb.snd.iss;
+    tcb.snd.small_end = tcb.snd.iss;
+    tcb.recovery.point = tcb.snd.iss;
+    tcb.send.start(tcb.snd.iss + 1);
+    return connection;
+}
+
+Result<ConnectionHandle> StackState::connect(Endpoint local, Endpoint remote,
+                                             std::uint32_t path_mtu,
+                                             const ConnectionOptions& options, Instant now) {
+    const auto free = [&](std::uint16_t port) {
+        const Endpoint candidate{local.address, port};
+        if (!listeners_.lookup(candidate).is_none()) {
+            return false;
+        }
+        return !demux_.find(FourTuple{candidate, remote}).has_value();
+    };
+    if (local.port == 0) {
+        const auto port =
+            ports_.choose({config_.port_low, config_.port_high}, local.address, remote, free);
+        if (!port) {
+            return fail(Errc::address_not_available);
+        }
+        local.port = *port;
+    } else if (const auto held = demux_.find(FourTuple{local, remote})) {
+        // RFC 9293 §3.6.1 lets an active OPEN reuse what TIME-WAIT holds once timestamps prove it newer;
+        // until then the tuple is taken.
+        return fail(Errc::address_in_use);
+    }
+    Connection* connection = open({local, remote}, path_mtu, options, now);
+    if (connection == nullptr) {
+        return fail(Errc::too_many_open);
+    }
+    const auto handle = ConnectionHandle::from_packed(connection->tcb.handle);
+    event(*connection, now,
+          [](Tcb& tcb, Effects& effects) { effects.enter(tcb, State::syn_sent); });
+    return handle;
+}
+
+void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, SeqNum not_below,
+                             bool reuse, Instant now) {
+    const TcpFlags flags = segment.header.flags;
+    // §3.10.7.2: first RST, second ACK, third SYN, fourth anything else.
+    if (flags.rst()) {
+        return record(Decision::tcp_drop_rst_listen, segment, now);
+    }
+    if (!segment.to_unicast) {
+        return record(Decision::tcp_drop_group_address, segment, now);  // MUST-57
+    }
+    if (flags.ack()) {
+        record(Decision::tcp_drop_ack_listen, segment, now);
+        return push_control(make_reset(segment.tuple, segment.header, segment.payload_size,
+                                       Decision::tcp_transmit_rst_no_connection),
+                            now);
+    }
+    if (!flags.syn()) {
+        return record(Decision::tcp_drop_no_syn, segment, now);
+    }
+    if (segment.tuple.local == segment.tuple.remote) {
+        return record(Decision::tcp_drop_land, segment, now);
+    }
+    Listener& listener = *listeners_.find(handle);
+    if (listener.full()) {
+        return record(Decision::tcp_drop_accept_queue_full, segment, now);
+    }
+    if (listener.embryos >= config_.max_syn_backlog) {
+        return record(Decision::tcp_drop_syn_backlog, segment, now);
+    }
+    Connection* connection = open(segment.tuple, segment.path_mtu, listener.options, now);
+    if (connection == nullptr) {
+        return record(Decision::tcp_drop_no_memory, segment, now);
+    }
+    Tcb& tcb = connection->tcb;
+    if (reuse && tcb.snd.iss.wire().offset_from(not_below) < 0) {
+        tcb.snd.iss = first_seq(not_below);
+        tcb.snd.una = tcb.snd.nxt = tcb.snd.up = tcb.snd.small_end = tcb.recovery.point =
+            tcb.snd.iss;
+        tcb.send.start(tcb.snd.iss + 1);
+    }
+    tcb.passive = true;
+    tcb.embryo = true;
+    tcb.listener = handle.packed();
+    ++listener.embryos;
+    event(*connection, now, [&](Tcb& t, Effects& effects) {
+        t.rcv.irs = first_seq(segment.header.seq);
+        t.rcv.nxt = t.rcv.irs + 1;
+        t.rcv.last_ack_sent = t.rcv.nxt;
+        t.rcv.right_edge = t.rcv.nxt;
+        t.snd.wnd = segment.header.window;
+        t.snd.max_wnd = t.snd.wnd;
+        t.snd.wl1 = t.rcv.irs;
+        t.snd.wl2 = t.snd.iss;
+        negotiate(t, segment.header, config_, now);
+        t.state = State::listen;
+        effects.enter(t, State::syn_received);
+        const bool more = segment.payload_size > 0 || flags.fin();
+        record(more ? Decision::tcp_accept_syn_text_left : Decision::tcp_accept_syn, segment, now);
+    });
+}
+
+void StackState::promote(Connection& connection, Instant) {
+    Tcb& tcb = connection.tcb;
+    const auto handle = ListenerHandle::from_packed(tcb.listener);
+    Listener* listener = listeners_.find(handle);
+    forget_embryo(tcb);
+    if (listener == nullptr) {
+        return;
+    }
+    listener->accept_queue.push_back(tcb.handle);
+    queue_event(handle, *listener);
+}
+
+Result<ConnectionHandle> StackState::accept(ListenerHandle handle, Instant) {
+    Listener* listener = listeners_.find(handle);
+    if (listener == nullptr) {
+        return fail(Errc::argument_invalid);
+    }
+    if (listener->accept_queue.empty()) {
+        return fail(Errc::would_block);
+    }
+    const auto accepted = ConnectionHandle::from_packed(listener->accept_queue.front());
+    listener->accept_queue.pop_front();
+    Connection* connection = connections_.find(accepted);
+    connection->tcb.listener = 0;
+    // What came before the user knew of the connection is told at once.
+    queue_event(connection->tcb);
+    if (!listener->accept_queue.empty()) {
+        queue_event(handle, *listener);
+    }
+    return accepted;
+}
+
+void StackState::close_listener(ListenerHandle handle, Instant now) {
+    if (listeners_.find(handle) == nullptr) {
+        return;
+    }
+    // Connections nobody has accepted, and those still opening, are reset (Linux; the peer can't be served).
+    std::vector<ConnectionHandle> waiting;
+    connections_.for_each([&](ConnectionHandle connection, Connection& c) {
+        if (c.tcb.listener == handle.packed()) {
+            waiting.push_back(connection);
+        }
+    });
+    for (const ConnectionHandle connection : waiting) {
+        Connection* c = connections_.find(connection);
+        c->tcb.orphan = true;
+        if (c->tcb.detached) {
+            erase(*c);
+            continue;
+        }
+        event(*c, now, [](Tcb& tcb, Effects&) {
+            tcb.receive.clear();
+            tcb.reset_due = true;
+        });
+    }
+    for (const ConnectionHandle connection : waiting) {
+        if (Connection* c = connections_.find(connection)) {
+            c->tcb.listener = 0;
+            c->tcb.embryo = false;
+        }
+    }
+    listeners_.erase(handle);
+}
+
+std::optional<std::uint16_t> StackState::free_port(const IpAddress& address, Instant) {
+    const auto free = [&](std::uint16_t port) { return !local_in_use({address, port}, true); };
+    return ports_.choose({config_.port_low, config_.port_high}, address, Endpoint{}, free);
+}
+
+bool StackState::local_in_use(const Endpoint& local, bool dual_stack) {
+    return listeners_.conflicts(local, dual_stack);
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,222 @@
+// What to send now and why. The order: handshake, what was lost, new data, probes, acknowledgements.
+#include "runnel/tcp/output/plan.hpp"
+
+#include <algorithm>
+
+namespace runnel::tcp {
+
+namespace {
+
+Plan nothing(Decision reason) {
+    Plan plan;
+    plan.reason = reason;
+    return plan;
+}
+
+Plan plan_syn(const Tcb& tcb) {
+    Plan plan;
+    const bool first = tcb.snd.nxt == tcb.snd.iss;
+    const bool again = !first && tcb.retransmission.first_lost() != nullptr;
+    if (!first && !again) {
+        return nothing(Decision::tcp_hold_handshake);
+    }
+    plan.kind = Plan::Kind::syn;
+    plan.seq = tcb.snd.iss;
+    const bool with_ack = tcb.state != State::syn_sent;
+    if (again) {
+        plan.reason = with_ack ? Decision::tcp_retransmit_syn_ack : Decision::tcp_retransmit_syn;
+    } else {
+        plan.reason = with_ack ? Decision::tcp_transmit_syn_ack : Decision::tcp_transmit_syn;
+    }
+    return plan;
+}
+
+/// Segments the congestion window lets out now; one at least when nothing is in the network.
+std::uint32_t congestion_room(const Tcb& tcb) {
+    const std::uint32_t flight = tcb.in_flight();
+    const std::uint32_t window = tcb.controller.window();
+    return window > flight ? window - flight : 0;
+}
+
+Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
+    const SentRecord* record = tcb.retransmission.first_lost();
+    if (record == nullptr) {
+        return nothing(Decision::tcp_hold_nothing_to_send);
+    }
+    const std::uint32_t room = congestion_room(tcb);
+    // The first retransmission of a recovery goes out whatever the window says (RFC 5681 §3.2 step 3).
+    const bool must = tcb.retransmission.segments_retransmitted() == 0;
+    if (room == 0 && !must) {
+        return nothing(Decision::tcp_hold_congestion_window);
+    }
+    Plan plan;
+    plan.kind = Plan::Kind::retransmission;
+    plan.mss = tcb.send_mss(config);
+    plan.seq = record->begin;
+    const std::uint64_t data = record->length() - (record->fin ? 1U : 0U);
+    std::uint64_t most = std::uint64_t{std::max(room, 1U)} * plan.mss;
+    most = std::min<std::uint64_t>(most, config.super_segments ? kMaxSuperSegment : plan.mss);
+    // RFC 9293 §3.8.6: a peer that shrank its window (SHLD-14 says it should not) gets what fits, and
+    // one segment at least, as MUST-34 and SHLD-17 have it.
+    const std::uint64_t window =
+        std::max<std::uint64_t>(distance(plan.seq, tcb.snd.right_edge()), plan.mss);
+    plan.length = static_cast<std::uint32_t>(std::min({data, most, window}));
+    if (plan.length > plan.mss && plan.length < data) {
+        plan.length -= plan.length % plan.mss;
+    }
+    plan.fin = record->fin && plan.length == data;
+    plan.reason = tcb.recovery.state == RecoveryState::loss ? Decision::tcp_retransmit_timeout
+                                                            : Decision::tcp_retransmit_fast;
+    return plan;
+}
+
+/// Whether a segment below the MSS at the end of the data may go (§3.7.4, §3.8.6.2.1).
+Decision hold_small(const Tcb& tcb, std::uint64_t available, std::uint64_t usable,
+                    std::uint32_t mss) {
+    constexpr Decision kSend = Decision::tcp_transmit_data;
+    if (tcb.fin_queued && available <= usable) {
+        return kSend;  // nothing will be added to it
+    }
+    if (tcb.override_hold) {
+        return kSend;
+    }
+    if (tcb.urgent_to_send && tcb.snd.up > tcb.data_nxt()) {
+        return kSend;
+    }
+    if (available > usable) {
+        // Sender's silly-window avoidance: half of the greatest window the peer ever offered (Fs = 1/2).
+        if (usable >=
+            std::min<std::uint64_t>(mss, std::max<std::uint64_t>(tcb.snd.max_wnd / 2, 1))) {
+            return kSend;
+        }
+        return Decision::tcp_hold_silly_window;
+    }
+    if (tcb.user.cork || tcb.push_hold) {
+        return Decision::tcp_hold_cork;
+    }
+    // Nagle (§3.7.4, SHLD-7) in Minshall's form: only while an earlier small segment is unacknowledged.
+    if (!tcb.user.no_delay && tcb.snd.small_end > tcb.snd.una) {
+        return Decision::tcp_hold_nagle;
+    }
+    return kSend;
+}
+
+Plan plan_fin(const Tcb& tcb, const TcpConfig& config) {
+    Plan plan;
+    if (!tcb.fin_queued || tcb.fin_sent) {
+        return nothing(Decision::tcp_hold_nothing_to_send);
+    }
+    plan.kind = Plan::Kind::data;
+    plan.seq = tcb.data_nxt();
+    plan.mss = tcb.send_mss(config);
+    plan.fin = true;
+    plan.reason = Decision::tcp_transmit_fin;
+    return plan;
+}
+
+Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
+    const std::uint64_t available = tcb.unsent();
+    if (available == 0) {
+        return plan_fin(tcb, config);
+    }
+    Plan plan;
+    plan.seq = tcb.data_nxt();
+    plan.mss = tcb.send_mss(config);
+    const std::uint64_t usable = distance(plan.seq, tcb.snd.right_edge());
+    if (usable == 0) {
+        plan.reason = Decision::tcp_hold_zero_window;
+        plan.blocked_by_window = true;
+        return plan;
+    }
+    const std::uint32_t room = congestion_room(tcb);
+    if (room == 0) {
+        return nothing(Decision::tcp_hold_congestion_window);
+    }
+    std::uint64_t most = std::min(usable, std::uint64_t{room} * plan.mss);
+    const bool urgent = tcb.urgent_to_send && tcb.snd.up > plan.seq;
+    // The urgent pointer means something for one segment only: no super-segments around it.
+    const bool super = config.super_segments && !urgent;
+    most = std::min<std::uint64_t>(most, super ? kMaxSuperSegment : plan.mss);
+    std::uint64_t length = std::min(available, most);
+    Decision reason = Decision::tcp_transmit_data;
+    if (length % plan.mss != 0) {
+        // Whole segments go in any case; the rest only if nothing holds it.
+        const std::uint64_t whole = length - length % plan.mss;
+        const bool more_to_come = length < available && length < usable;
+        if (whole > 0 && more_to_come) {
+            length = whole;
+        } else {
+            const Decision small = hold_small(tcb, available - whole, usable - whole, plan.mss);
+            if (small != Decision::tcp_transmit_data) {
+                length = whole;
+                reason = whole > 0 ? reason : small;
+            }
+        }
+    }
+    if (length == 0) {
+        plan.reason = reason;
+        plan.held = true;
+        plan.blocked_by_window = reason == Decision::tcp_hold_silly_window;
+        return plan;
+    }
+    plan.kind = Plan::Kind::data;
+    plan.length = static_cast<std::uint32_t>(length);
+    plan.fin = tcb.fin_queued && length == available;
+    plan.reason = urgent ? Decision::tcp_transmit_urgent : reason;
+    return plan;
+}
+
+Plan plan_probe(const Tcb& tcb) {
+    Plan plan;
+    plan.kind = tcb.probe_due ? Plan::Kind::window_probe : Plan::Kind::keepalive;
+    plan.reason =
+        tcb.probe_due ? Decision::tcp_transmit_window_probe : Decision::tcp_transmit_keepalive;
+    plan.seq = tcb.snd.una - 1;
+    return plan;
+}
+
+}  // namespace
+
+Plan plan_next_segment(const Tcb& tcb, const TcpConfig& config) {
+    Plan plan;
+    if (tcb.reset_due) {
+        plan.kind = Plan::Kind::reset;
+        plan.seq = tcb.snd.nxt;
+        plan.reason = Decision::tcp_transmit_rst_abort;
+        return plan;
+    }
+    if (tcb.detached) {
+        return nothing(Decision::tcp_hold_nothing_to_send);
+    }
+    if (tcb.state == State::syn_sent || tcb.snd.una == tcb.snd.iss) {
+        return plan_syn(tcb);
+    }
+    Plan held = nothing(Decision::tcp_hold_nothing_to_send);
+    if (sends_data(tcb.state)) {
+        plan = plan_retransmission(tcb, config);
+        if (plan.kind != Plan::Kind::nothing) {
+            return plan;
+        }
+        const bool waits_for_window = plan.reason == Decision::tcp_hold_congestion_window;
+        if (!waits_for_window) {
+            plan = plan_data(tcb, config);
+        }
+        if (plan.kind != Plan::Kind::nothing) {
+            return plan;
+        }
+        held = plan;
+    }
+    if (tcb.probe_due || tcb.keepalive_due) {
+        return plan_probe(tcb);
+    }
+    const bool update = window_update_due(tcb);
+    if (tcb.ack.owed() || update) {
+        held.kind = Plan::Kind::acknowledgement;
+        held.seq = tcb.snd.nxt;
+        held.length = 0;
+        held.reason = tcb.ack.owed() ? tcb.ack.reason() : Decision::tcp_transmit_window_update;
+    }
+    return held;
+}
+
+}  // namespace runnel::tcp

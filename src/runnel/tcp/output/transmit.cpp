@@ -1,0 +1,248 @@
+// A segment leaves: the plan becomes a header with payload slices, and the Tcb learns that it was sent.
+#include <algorithm>
+
+#include "runnel/base/check.hpp"
+#include "runnel/tcp/output/plan.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+std::uint16_t flags_of(const Tcb& tcb, const Plan& plan) {
+    std::uint16_t bits = TcpFlags::kAck;
+    switch (plan.kind) {
+        case Plan::Kind::syn:
+            bits = tcb.state == State::syn_sent ? TcpFlags::kSyn : TcpFlags::kSyn | TcpFlags::kAck;
+            break;
+        case Plan::Kind::reset: bits = TcpFlags::kRst | TcpFlags::kAck; break;
+        case Plan::Kind::data:
+        case Plan::Kind::retransmission:
+            if (plan.fin) {
+                bits |= TcpFlags::kFin;
+            }
+            // §3.9.1.2, MUST-61: PSH on the last of the data that is there.
+            if (plan.length > 0 && plan.seq + plan.length == tcb.send.end()) {
+                bits |= TcpFlags::kPsh;
+            }
+            break;
+        default: break;
+    }
+    return bits;
+}
+
+void syn_options(const Tcb& tcb, const TcpConfig& config, TcpOptions& options) {
+    const bool answer = tcb.state != State::syn_sent;
+    options.mss = tcb.options.local_mss;  // SHLD-5, always sent
+    // An answer carries only what the SYN offered; a first SYN all we can.
+    if (answer ? tcb.options.sack : config.sack) {
+        options.sack_permitted = true;
+    }
+    if (answer ? tcb.options.window_scale : config.window_scaling) {
+        options.window_scale = tcb.options.receive_scale;
+    }
+}
+
+void fill_options(Tcb& tcb, const Plan& plan, Effects& effects, TcpOptions& options) {
+    const bool syn = plan.kind == Plan::Kind::syn;
+    if (syn) {
+        syn_options(tcb, effects.config(), options);
+    }
+    const bool first_syn = syn && tcb.state == State::syn_sent;
+    if (first_syn ? effects.config().timestamps : tcb.options.timestamps) {
+        options.timestamps =
+            TcpTimestamps{tcb.timestamp(effects.now), first_syn ? 0 : tcb.options.ts_recent};
+    }
+    if (syn || !tcb.options.sack || plan.kind == Plan::Kind::reset) {
+        return;
+    }
+    const std::size_t most = options.timestamps ? 3 : 4;
+    if (tcb.duplicate_pending) {
+        options.sack.push_back(tcb.duplicate);  // RFC 2883 §4: first, and once
+        tcb.duplicate_pending = false;
+    }
+    if (!tcb.reassembler.empty()) {
+        tcb.reassembler.sack_blocks(options.sack, most);
+    }
+}
+
+void fill_urgent(const Tcb& tcb, const Plan& plan, TcpHeader& header) {
+    if (!tcb.urgent_to_send || tcb.snd.up <= plan.seq || plan.kind == Plan::Kind::syn) {
+        return;
+    }
+    // §3.8.5: the pointer counts from this segment's number; one too far for 16 bits is told later.
+    const std::uint64_t pointer = std::min<std::uint64_t>(distance(plan.seq, tcb.snd.up), 65'535);
+    header.flags.bits |= TcpFlags::kUrg;
+    header.urgent_pointer = static_cast<std::uint16_t>(pointer);
+}
+
+void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
+    const TcpConfig& config = effects.config();
+    ++tcb.counters.segments_sent;
+    switch (plan.kind) {
+        case Plan::Kind::syn:
+            if (tcb.syn_transmissions < 255) {
+                ++tcb.syn_transmissions;
+            }
+            if (tcb.snd.nxt == tcb.snd.iss) {
+                SentRecord record{tcb.snd.iss, tcb.snd.iss + 1, effects.now, effects.now};
+                record.segment_size = 1;
+                record.syn = true;
+                tcb.retransmission.sent(record);
+                tcb.snd.nxt = tcb.snd.iss + 1;
+            } else {
+                tcb.retransmission.retransmitted(1, 1, effects.now);
+                ++tcb.counters.retransmissions;
+            }
+            break;
+        case Plan::Kind::data: {
+            const std::uint64_t numbers = plan.length + (plan.fin ? 1U : 0U);
+            SentRecord record{plan.seq, plan.seq + numbers, effects.now, effects.now};
+            record.segment_size = static_cast<std::uint16_t>(std::min(plan.mss, 65'535U));
+            record.fin = plan.fin;
+            tcb.retransmission.sent(record);
+            tcb.snd.nxt = record.end;
+            tcb.fin_sent = tcb.fin_sent || plan.fin;
+            tcb.override_hold = false;
+            if (plan.length % plan.mss != 0) {
+                tcb.snd.small_end = plan.seq + plan.length;
+            }
+            if (tcb.in_flight() >= tcb.controller.window()) {
+                tcb.window_limited = true;
+            }
+            if (plan.length > 0) {
+                tcb.last_data_sent = effects.now;
+            }
+            break;
+        }
+        case Plan::Kind::retransmission:
+            tcb.retransmission.retransmitted(
+                plan.length + (plan.fin ? 1U : 0U),
+                static_cast<std::uint16_t>(std::min(plan.mss, 65'535U)), effects.now);
+            ++tcb.counters.retransmissions;
+            tcb.counters.bytes_retransmitted += plan.length;
+            break;
+        case Plan::Kind::window_probe: tcb.probe_due = false; break;
+        case Plan::Kind::keepalive: tcb.keepalive_due = false; break;
+        default: break;
+    }
+    // RFC 6298 §5.1: whatever takes up sequence numbers starts the timer where it isn't running.
+    if (!tcb.retransmission.empty() && !tcb.timers.armed(Timer::retransmit)) {
+        tcb.timers.arm(Timer::retransmit, effects.now + tcb.rto(config));
+    }
+}
+
+/// RFC 5681 §4.1: after a pause longer than the RTO the old window says nothing about the path.
+void restart_after_idle(Tcb& tcb, const Plan& plan, Effects& effects) {
+    if (plan.kind != Plan::Kind::data || plan.length == 0 || !tcb.retransmission.empty()) {
+        return;
+    }
+    if (!effects.config().slow_start_after_idle || tcb.last_data_sent == Instant{}) {
+        return;
+    }
+    if (effects.now - tcb.last_data_sent > tcb.rto(effects.config())) {
+        tcb.controller.on_idle(effects.config().initial_window_segments);
+    }
+}
+
+}  // namespace
+
+bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
+    Plan plan = plan_next_segment(tcb, effects.config());
+    if (plan.kind == Plan::Kind::nothing) {
+        settle_timers(tcb, plan, effects);
+        return false;
+    }
+    restart_after_idle(tcb, plan, effects);
+    out.tuple = tcb.tuple;
+    out.reason = plan.reason;
+    out.traffic_class = tcb.user.traffic_class;
+    out.hop_limit = tcb.user.hop_limit != 0 ? tcb.user.hop_limit : effects.config().hop_limit;
+    out.payload.clear();
+    out.gso_size = 0;
+    TcpHeader& header = out.header;
+    header = TcpHeader{};
+    header.source_port = tcb.tuple.local.port;
+    header.destination_port = tcb.tuple.remote.port;
+    if (plan.length > 0) {
+        const std::size_t got = tcb.send.gather(plan.seq, plan.length, out.payload);
+        if (got < plan.length) {
+            // More slices than a frame holds: send what fits, the rest follows.
+            plan.length = static_cast<std::uint32_t>(got);
+            if (plan.length > plan.mss) {
+                plan.length -= plan.length % plan.mss;
+                out.payload.clear();
+                (void)tcb.send.gather(plan.seq, plan.length, out.payload);
+            }
+            plan.fin = false;
+        }
+        RUNNEL_CHECK(plan.length > 0);
+        if (plan.length > plan.mss) {
+            out.gso_size = static_cast<std::uint16_t>(plan.mss);
+        }
+    }
+    out.payload_size = plan.length;
+    header.flags.bits = flags_of(tcb, plan);
+    header.seq = plan.seq.wire();
+    const bool syn = plan.kind == Plan::Kind::syn;
+    fill_options(tcb, plan, effects, header.options);
+    fill_urgent(tcb, plan, header);
+    if (header.flags.ack()) {
+        header.ack = tcb.rcv.nxt.wire();
+        header.window =
+            plan.kind == Plan::Kind::reset ? std::uint16_t{0} : advertise_window(tcb, syn);
+        tcb.rcv.last_ack_sent = tcb.rcv.nxt;
+        tcb.ack.on_ack_sent(plan.length > 0, effects.now);
+        tcb.timers.cancel(Timer::delayed_ack);
+    } else {
+        header.window =
+            static_cast<std::uint16_t>(std::min<std::uint32_t>(tcb.receive_limit, 65'535));
+    }
+    note_sent(tcb, plan, effects);
+    effects.record_sent(tcb, plan.reason, header, plan.length);
+    if (plan.kind == Plan::Kind::reset) {
+        tcb.reset_due = false;
+        effects.end(tcb, Errc::ok);
+    }
+    return true;
+}
+
+void settle_timers(Tcb& tcb, const Plan& plan, Effects& effects) {
+    const TcpConfig& config = effects.config();
+    TimerTable& timers = tcb.timers;
+    if (tcb.detached) {
+        return;
+    }
+    // Something waits that no acknowledgement will set free: the persist timer looks after it.
+    const bool alone = tcb.retransmission.empty() && (plan.blocked_by_window || plan.held);
+    if (!alone) {
+        timers.cancel(Timer::persist);
+    } else if (!timers.armed(Timer::persist)) {
+        const bool small = plan.held && !plan.blocked_by_window;
+        timers.arm(Timer::persist, effects.now + (small ? config.rto_min : tcb.rto(config)));
+    }
+    if (tcb.ack.delayed() && !timers.armed(Timer::delayed_ack)) {
+        timers.arm(Timer::delayed_ack, effects.now + tcb.ack.delay(config));
+    }
+    if (tcb.user.keepalive && is_synchronized(tcb.state)) {
+        if (!timers.armed(Timer::keepalive)) {
+            const Duration idle =
+                tcb.user.keepalive_time.ns != 0 ? tcb.user.keepalive_time : config.keepalive_time;
+            timers.arm(Timer::keepalive, effects.now + idle);
+        }
+    } else {
+        timers.cancel(Timer::keepalive);
+    }
+    if (tcb.orphan && tcb.state == State::fin_wait_2 && !timers.armed(Timer::fin_wait_2)) {
+        timers.arm(Timer::fin_wait_2, effects.now + config.fin_timeout);
+    }
+    // Why nothing leaves, once each time the reason changes.
+    const bool waits = tcb.unsent() > 0 || !tcb.retransmission.empty();
+    if (plan.reason != tcb.last_hold && waits &&
+        plan.reason != Decision::tcp_hold_nothing_to_send) {
+        effects.decide(tcb, plan.reason,
+                       static_cast<std::uint32_t>(std::min<std::uint64_t>(tcb.unsent(), ~0U)));
+    }
+    tcb.last_hold = plan.reason;
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,51 @@
+// The receive window as the peer is told of it: RFC 9293 §3.8.6.2.2 (silly-window avoidance at the
+// receiver, MUST-39) and RFC 7323 §2 (scaling). The right edge never retreats.
+#include <algorithm>
+
+#include "runnel/tcp/output/plan.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+/// The least step the right edge may take: half the buffer or one of the peer's segments.
+std::uint64_t least_step(const Tcb& tcb) {
+    return std::min<std::uint64_t>(tcb.receive_limit / 2, tcb.ack.segment_size());
+}
+
+}  // namespace
+
+std::uint16_t advertise_window(Tcb& tcb, bool syn) {
+    const Seq64 wanted = tcb.rcv.nxt + tcb.window_to_offer();
+    if (distance(tcb.rcv.right_edge, wanted) >= least_step(tcb)) {
+        tcb.rcv.right_edge = wanted;
+    }
+    const std::uint64_t window = tcb.rcv.wnd();
+    if (syn) {
+        // Unscaled on a SYN (RFC 7323 §2.2).
+        const std::uint64_t field = std::min<std::uint64_t>(window, 65'535);
+        tcb.rcv.right_edge = tcb.rcv.nxt + field;
+        return static_cast<std::uint16_t>(field);
+    }
+    // Rounded up, so that scaling never takes back an octet that was promised.
+    const unsigned scale = tcb.options.receive_scale;
+    const std::uint64_t unit = std::uint64_t{1} << scale;
+    const std::uint64_t field = std::min<std::uint64_t>((window + unit - 1) / unit, 65'535);
+    tcb.rcv.right_edge = std::max(tcb.rcv.right_edge, tcb.rcv.nxt + (field << scale));
+    return static_cast<std::uint16_t>(field);
+}
+
+bool window_update_due(const Tcb& tcb) {
+    if (!receives_data(tcb.state) || tcb.receive_shutdown) {
+        return false;
+    }
+    const std::uint64_t window = tcb.rcv.wnd();
+    const std::uint64_t offer = tcb.window_to_offer();
+    if (offer < window + least_step(tcb)) {
+        return false;
+    }
+    // Not for every read: when the window has doubled, or gained half of all there can be (Linux's rule).
+    return offer >= 2 * window || offer - window >= tcb.receive_limit / 2;
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,106 @@
+// When to acknowledge (RFC 9293 §3.8.6.3, RFC 5681 §4.2) with Linux's refinements: the first segments of a
+// connection, and those after a pause, at once; an interactive exchange delayed, in the hope of carrying
+// the ACK on data.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "runnel/base/time.hpp"
+#include "runnel/observe/decision.hpp"
+#include "runnel/tcp/config.hpp"
+
+namespace runnel::tcp {
+
+class AckPolicy {
+public:
+    /// Most immediate ACKs owed at a time: duplicate ACKs for as many segments out of order.
+    static constexpr std::uint8_t kMaxOwed = 64;
+
+    /// Data arrived: adapts the delay to its rhythm. `segment` is the size of one wire segment.
+    void on_data(std::uint32_t segment, std::uint64_t receive_window, Duration rto,
+                 const TcpConfig& config, Instant now) {
+        // The estimate of the peer's segment size: never below what RFC 9293 assumes unless all is small.
+        if (segment > segment_size_) {
+            segment_size_ = static_cast<std::uint16_t>(std::min(segment, 65'535U));
+        }
+        const Duration floor = config.delayed_ack_min;
+        if (delay_.ns == 0) {
+            delay_ = floor;
+            start_quick(receive_window, config);
+        } else {
+            const Duration gap = now - last_data_;
+            if (gap <= floor / 2) {
+                delay_ = delay_ / 2 + floor / 2;
+            } else if (gap < delay_) {
+                delay_ = std::min(delay_ / 2 + gap, rto);
+            } else if (gap > rto) {
+                // The sender has been quiet: it starts anew with a small window and waits for ACKs.
+                start_quick(receive_window, config);
+            }
+        }
+        last_data_ = now;
+    }
+    /// An ACK is owed at once; `another` when it must not be folded into one already owed.
+    void need_now(Decision reason, bool another) {
+        if (owed_ == 0 || another) {
+            owed_ = static_cast<std::uint8_t>(std::min<int>(owed_ + 1, kMaxOwed));
+        }
+        reason_ = reason;
+    }
+    /// RCV.NXT moved on: one ACK says it all, duplicates owed before are stale.
+    void fold() { owed_ = std::min<std::uint8_t>(owed_, 1); }
+    void need_delayed() { delayed_ = true; }
+
+    [[nodiscard]] bool owed() const { return owed_ > 0; }
+    [[nodiscard]] bool delayed() const { return delayed_; }
+    [[nodiscard]] bool any() const { return owed_ > 0 || delayed_; }
+    [[nodiscard]] Decision reason() const { return reason_; }
+    [[nodiscard]] bool quick() const { return quick_ > 0 && !interactive_; }
+    [[nodiscard]] std::uint32_t segment_size() const { return segment_size_; }
+    void set_segment_size(std::uint32_t size) { segment_size_ = static_cast<std::uint16_t>(size); }
+    [[nodiscard]] Duration delay(const TcpConfig& config) const {
+        return std::clamp(delay_, config.delayed_ack_min, config.delayed_ack_max);
+    }
+
+    /// Something with an ACK left; with data it settles all, a pure ACK one of those owed.
+    void on_ack_sent(bool with_data, Instant now) {
+        if (owed_ > 0) {
+            owed_ = with_data ? 0 : static_cast<std::uint8_t>(owed_ - 1);
+        }
+        delayed_ = false;
+        if (quick_ > 0) {
+            --quick_;
+        }
+        // A reply soon after data: the exchange is interactive, ACKs will find data to ride on.
+        if (with_data && delay_.ns != 0 && now - last_data_ < delay_) {
+            interactive_ = true;
+        }
+    }
+    void set_interactive(bool on) {
+        interactive_ = on;
+        if (!on && quick_ == 0) {
+            quick_ = 1;
+        }
+    }
+
+private:
+    void start_quick(std::uint64_t receive_window, const TcpConfig& config) {
+        const std::uint64_t size = std::max<std::uint64_t>(segment_size_, 1);
+        const std::uint64_t wanted = std::max<std::uint64_t>(receive_window / (2 * size), 2);
+        quick_ =
+            static_cast<std::uint8_t>(std::min<std::uint64_t>({wanted, config.quick_acks, 255}));
+        interactive_ = false;
+    }
+
+    Duration delay_ = {};
+    Instant last_data_;
+    Decision reason_{};
+    std::uint16_t segment_size_ = 536;
+    std::uint8_t quick_ = 0;
+    std::uint8_t owed_ = 0;
+    bool interactive_ = false;
+    bool delayed_ = false;
+};
+
+}  // namespace runnel::tcp

@@ -1,0 +1,515 @@
+#include "runnel/tcp/receive/reassembler.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <boost/container/small_vector.hpp>
+
+#include "runnel/base/check.hpp"
+#include "runnel/tcp/receive/receive_buffer.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+constexpr std::uint32_t kNone = 0xffff'ffff;
+/// From this many octets held on, small payloads are packed into large chunks.
+constexpr std::size_t kPackLargeFrom = 32 * 1024;
+
+/// A slice that is held, linked to its neighbours in its range.
+struct Piece {
+    Slice slice;
+    std::uint32_t next = kNone;  ///< also links the free places
+    std::uint32_t previous = kNone;
+    std::uint32_t pack = kNone;  ///< the pack it was copied into; kNone: held by reference
+    std::uint32_t charge =
+        0;  ///< bytes that it alone adds to pinned(): its chunk, when by reference
+};
+
+struct Chain {
+    std::uint32_t first = kNone;
+    std::uint32_t last = kNone;
+};
+
+/// Octets without a gap. Ranges neither overlap nor touch.
+struct Range {
+    Seq64 begin;
+    Seq64 end;
+    std::uint64_t heard = 0;  ///< when a segment last fell into it, on a clock of segments
+    Chain chain;
+};
+
+/// A chunk into which small payloads of whatever range are copied one behind the other; it goes
+/// when the last piece in it goes, and is charged whole until then.
+struct Pack {
+    ChunkRef chunk;
+    std::uint32_t used = 0;  ///< bytes written; links the free places when there is no chunk
+    std::uint32_t pieces = 0;
+};
+
+[[nodiscard]] bool ends_at(const Piece& piece, std::uint32_t pack, std::uint32_t position) {
+    return piece.pack == pack && piece.slice.begin() + piece.slice.size() == position;
+}
+
+/// Walks the octets of a payload once, front to back.
+struct PayloadCursor {
+    const SliceList& slices;
+    std::size_t index = 0;
+    std::size_t offset = 0;
+
+    /// The rest of the present slice, at most `count` octets of it.
+    [[nodiscard]] Slice next(std::size_t count) {
+        const Slice& slice = slices[index];
+        count = std::min(count, slice.size() - offset);
+        Slice part = slice.subslice(offset, count);
+        skip(count);
+        return part;
+    }
+    void skip(std::size_t count) {
+        while (count > 0) {
+            const std::size_t here = std::min(count, slices[index].size() - offset);
+            offset += here;
+            count -= here;
+            if (offset == slices[index].size()) {
+                ++index;
+                offset = 0;
+            }
+        }
+    }
+};
+
+}  // namespace
+
+// One block of memory holds a connection's usual disorder: a few ranges, pieces and packs.
+struct Reassembler::State {
+    using Gaps = boost::container::static_vector<Chain, kMaxRanges + 1>;
+
+    boost::container::small_vector<Range, 4> ranges;  ///< ascending
+    boost::container::small_vector<Piece, 8> pieces;
+    boost::container::small_vector<Pack, 2> packs;
+    std::uint32_t free_piece = kNone;
+    std::uint32_t free_pack = kNone;
+    std::uint32_t open_pack = kNone;  ///< the one that is being filled
+    std::uint32_t live_pieces = 0;
+    std::size_t bytes = 0;
+    std::size_t pinned = 0;
+    std::uint64_t clock = 0;
+
+    [[nodiscard]] std::size_t first_ending_at_or_after(Seq64 seq) const {
+        const auto it = std::partition_point(ranges.begin(), ranges.end(),
+                                             [&](const Range& r) { return r.end < seq; });
+        return static_cast<std::size_t>(it - ranges.begin());
+    }
+    bool add_piece(Slice slice, std::uint32_t pack, std::uint32_t charge, Chain& chain);
+    void drop_piece(std::uint32_t index);
+    void drop_chain(Chain chain);
+    void drop_first(Range& range);
+    void drop_last(Range& range);
+    bool open_new_pack(BufferPool& pool, std::size_t max_pinned);
+    void close_pack(std::uint32_t index);
+    bool hold_copy(BufferPool& pool, Bytes bytes, std::size_t max_pinned, Chain& chain);
+    bool hold(BufferPool& pool, PayloadCursor& payload, std::size_t count, std::size_t max_pinned,
+              Chain& chain);
+    bool hold_gaps(BufferPool& pool, Seq64 seq, Seq64 end, std::size_t first, std::size_t last,
+                   const SliceList& payload, std::size_t max_pinned, Gaps& gaps);
+    void join(Chain& front, Chain back);
+    void merge(Seq64 seq, Seq64 end, std::size_t first, std::size_t last, const Gaps& gaps);
+};
+
+bool Reassembler::State::add_piece(Slice slice, std::uint32_t pack, std::uint32_t charge,
+                                   Chain& chain) {
+    if (live_pieces == kMaxPieces) {
+        return false;
+    }
+    std::uint32_t index = free_piece;
+    if (index == kNone) {
+        index = static_cast<std::uint32_t>(pieces.size());
+        pieces.emplace_back();
+    } else {
+        free_piece = pieces[index].next;
+    }
+    pieces[index] = Piece{std::move(slice), kNone, chain.last, pack, charge};
+    if (chain.last == kNone) {
+        chain.first = index;
+    } else {
+        pieces[chain.last].next = index;
+    }
+    chain.last = index;
+    ++live_pieces;
+    pinned += charge;
+    if (pack != kNone) {
+        ++packs[pack].pieces;
+    }
+    return true;
+}
+
+/// Frees a piece; its neighbours' links are the caller's.
+void Reassembler::State::drop_piece(std::uint32_t index) {
+    Piece& piece = pieces[index];
+    pinned -= piece.charge;
+    const std::uint32_t pack = piece.pack;
+    piece = Piece{};
+    piece.next = free_piece;
+    free_piece = index;
+    --live_pieces;
+    if (pack != kNone && --packs[pack].pieces == 0) {
+        close_pack(pack);
+    }
+}
+
+void Reassembler::State::drop_chain(Chain chain) {
+    while (chain.first != kNone) {
+        const std::uint32_t next = pieces[chain.first].next;
+        drop_piece(chain.first);
+        chain.first = next;
+    }
+}
+
+void Reassembler::State::drop_first(Range& range) {
+    const std::uint32_t next = pieces[range.chain.first].next;
+    drop_piece(range.chain.first);
+    range.chain.first = next;
+    (next == kNone ? range.chain.last : pieces[next].previous) = kNone;
+}
+
+void Reassembler::State::drop_last(Range& range) {
+    const std::uint32_t previous = pieces[range.chain.last].previous;
+    drop_piece(range.chain.last);
+    range.chain.last = previous;
+    (previous == kNone ? range.chain.first : pieces[previous].next) = kNone;
+}
+
+bool Reassembler::State::open_new_pack(BufferPool& pool, std::size_t max_pinned) {
+    const auto take = [&](std::size_t size) {
+        return pinned + size <= max_pinned ? pool.allocate(size) : ChunkRef{};
+    };
+    ChunkRef chunk;
+    if (bytes >= kPackLargeFrom) {
+        chunk = take(kLargeChunk);
+    }
+    if (!chunk) {
+        chunk = take(kSmallChunk);
+    }
+    if (!chunk) {
+        return false;
+    }
+    std::uint32_t index = free_pack;
+    if (index == kNone) {
+        index = static_cast<std::uint32_t>(packs.size());
+        packs.emplace_back();
+    } else {
+        free_pack = packs[index].used;
+    }
+    pinned += chunk.capacity();
+    packs[index] = Pack{std::move(chunk), 0, 0};
+    open_pack = index;
+    return true;
+}
+
+void Reassembler::State::close_pack(std::uint32_t index) {
+    pinned -= packs[index].chunk.capacity();
+    packs[index] = Pack{{}, free_pack, 0};
+    free_pack = index;
+    if (open_pack == index) {
+        open_pack = kNone;
+    }
+}
+
+bool Reassembler::State::hold_copy(BufferPool& pool, Bytes source, std::size_t max_pinned,
+                                   Chain& chain) {
+    while (!source.empty()) {
+        if (open_pack == kNone || packs[open_pack].used == packs[open_pack].chunk.capacity()) {
+            if (!open_new_pack(pool, max_pinned)) {
+                return false;
+            }
+        }
+        Pack& pack = packs[open_pack];
+        const std::size_t count =
+            std::min<std::size_t>(source.size(), pack.chunk.capacity() - pack.used);
+        std::memcpy(pack.chunk.data() + pack.used, source.data(), count);
+        if (chain.last != kNone && ends_at(pieces[chain.last], open_pack, pack.used)) {
+            pieces[chain.last].slice.extend(count);
+            pack.used += static_cast<std::uint32_t>(count);
+            source = source.subspan(count);
+            continue;
+        }
+        Slice slice(pack.chunk, pack.used, static_cast<std::uint32_t>(count));
+        if (!add_piece(std::move(slice), open_pack, 0, chain)) {
+            if (pack.pieces == 0) {
+                close_pack(open_pack);
+            }
+            return false;
+        }
+        pack.used += static_cast<std::uint32_t>(count);
+        source = source.subspan(count);
+    }
+    return true;
+}
+
+/// Appends the next `count` octets of the payload to `chain`, by reference or as a copy (law 5).
+bool Reassembler::State::hold(BufferPool& pool, PayloadCursor& payload, std::size_t count,
+                              std::size_t max_pinned, Chain& chain) {
+    while (count > 0) {
+        Slice part = payload.next(count);
+        count -= part.size();
+        if (must_copy(part)) {
+            if (!hold_copy(pool, part.bytes(), max_pinned, chain)) {
+                return false;
+            }
+            continue;
+        }
+        const std::uint32_t capacity = part.chunk().capacity();
+        if (pinned + capacity > max_pinned || !add_piece(std::move(part), kNone, capacity, chain)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/// Takes those octets of [seq, end) that lie between and around the ranges [first, last): a chain
+/// for each gap, in order. When one can't be had, all that were had are dropped.
+bool Reassembler::State::hold_gaps(BufferPool& pool, Seq64 seq, Seq64 end, std::size_t first,
+                                   std::size_t last, const SliceList& payload,
+                                   std::size_t max_pinned, Gaps& gaps) {
+    PayloadCursor cursor{payload};
+    Seq64 at = seq;
+    const auto take_until = [&](Seq64 gap_end) {
+        if (gap_end <= at) {
+            return true;
+        }
+        gaps.emplace_back();
+        const std::size_t count = distance(at, gap_end);
+        at = gap_end;
+        return hold(pool, cursor, count, max_pinned, gaps.back());
+    };
+    bool held = true;
+    for (std::size_t i = first; i < last && held; ++i) {
+        held = take_until(std::min(ranges[i].begin, end));
+        if (held && ranges[i].end > at) {
+            const Seq64 behind = std::min(ranges[i].end, end);
+            cursor.skip(distance(at, behind));
+            at = behind;
+        }
+    }
+    held = held && take_until(end);
+    if (!held) {
+        for (const Chain& chain : gaps) {
+            drop_chain(chain);
+        }
+    }
+    return held;
+}
+
+/// Appends `back` to `front`. Where the two meet inside one chunk their pieces become one.
+void Reassembler::State::join(Chain& front, Chain back) {
+    if (front.first == kNone) {
+        front = back;
+        return;
+    }
+    Piece& a = pieces[front.last];
+    Piece& b = pieces[back.first];
+    if (a.pack == b.pack && a.slice.chunk() == b.slice.chunk() &&
+        a.slice.begin() + a.slice.size() == b.slice.begin()) {
+        a.slice.extend(b.slice.size());
+        const std::uint32_t behind = b.next;
+        drop_piece(back.first);
+        if (behind == kNone) {
+            return;
+        }
+        back.first = behind;
+    }
+    pieces[front.last].next = back.first;
+    pieces[back.first].previous = front.last;
+    front.last = back.last;
+}
+
+/// Makes one range of the ranges [first, last), which [seq, end) overlaps or touches, and the new
+/// chains.
+void Reassembler::State::merge(Seq64 seq, Seq64 end, std::size_t first, std::size_t last,
+                               const Gaps& gaps) {
+    Range merged{seq, end, ++clock, {}};
+    Seq64 at = seq;
+    auto gap = gaps.begin();
+    for (std::size_t i = first; i < last; ++i) {
+        const Range& range = ranges[i];
+        if (range.begin > at) {
+            join(merged.chain, *gap++);
+        }
+        join(merged.chain, range.chain);
+        at = range.end;
+        bytes -= distance(range.begin, range.end);
+    }
+    if (at < end) {
+        join(merged.chain, *gap);
+    }
+    if (first == last) {
+        ranges.insert(ranges.begin() + static_cast<std::ptrdiff_t>(first), merged);
+    } else {
+        merged.begin = std::min(seq, ranges[first].begin);
+        merged.end = std::max(end, at);
+        ranges[first] = merged;
+        ranges.erase(ranges.begin() + static_cast<std::ptrdiff_t>(first) + 1,
+                     ranges.begin() + static_cast<std::ptrdiff_t>(last));
+    }
+    bytes += distance(merged.begin, merged.end);
+}
+
+Reassembler::Reassembler() = default;
+Reassembler::~Reassembler() = default;
+Reassembler::Reassembler(Reassembler&&) noexcept = default;
+Reassembler& Reassembler::operator=(Reassembler&&) noexcept = default;
+
+InsertResult Reassembler::insert(BufferPool& pool, Seq64 seq, SliceList&& payload,
+                                 std::size_t max_pinned) {
+    std::size_t length = 0;
+    for (const Slice& slice : payload) {
+        length += slice.size();
+    }
+    if (length == 0) {
+        return InsertResult::duplicate;
+    }
+    const Seq64 end = seq + length;
+    if (state_ == nullptr) {
+        state_ = std::make_unique<State>();
+    }
+    State& s = *state_;
+    // The ranges [first, last) overlap or touch the segment.
+    const std::size_t first = s.first_ending_at_or_after(seq);
+    std::size_t last = first;
+    while (last < s.ranges.size() && s.ranges[last].begin <= end) {
+        ++last;
+    }
+    if (first < last && s.ranges[first].begin <= seq && s.ranges[first].end >= end) {
+        s.ranges[first].heard = ++s.clock;
+        return InsertResult::duplicate;
+    }
+    const bool one_more = first == last && s.ranges.size() >= kMaxRanges;
+    const bool reserved =
+        pool.bytes_in_use() + length > pool.limit() - (pool.limit() >> kReserveShift);
+    State::Gaps gaps;
+    if (one_more || reserved ||
+        !s.hold_gaps(pool, seq, end, first, last, payload, max_pinned, gaps)) {
+        if (s.ranges.empty()) {
+            state_.reset();
+        }
+        return InsertResult::no_room;
+    }
+    s.merge(seq, end, first, last, gaps);
+    payload.clear();
+    return InsertResult::inserted;
+}
+
+Slice* Reassembler::front_at(Seq64 rcv_nxt) {
+    while (state_ != nullptr) {
+        State& s = *state_;
+        Range& range = s.ranges.front();
+        if (range.begin > rcv_nxt) {
+            return nullptr;
+        }
+        Slice& slice = s.pieces[range.chain.first].slice;
+        if (range.begin == rcv_nxt) {
+            return &slice;
+        }
+        // Octets that arrived again in order meanwhile.
+        const std::size_t stale = distance(range.begin, rcv_nxt);
+        if (stale < slice.size()) {
+            slice.remove_prefix(stale);
+            range.begin += stale;
+            s.bytes -= stale;
+        } else {
+            pop_front(slice.size());
+        }
+    }
+    return nullptr;
+}
+
+/// Removes the first piece, whose `size` octets may have been moved out of it.
+void Reassembler::pop_front(std::size_t size) {
+    State& s = *state_;
+    Range& range = s.ranges.front();
+    range.begin += size;
+    s.bytes -= size;
+    s.drop_first(range);
+    if (range.chain.first == kNone) {
+        s.ranges.erase(s.ranges.begin());
+        if (s.ranges.empty()) {
+            state_.reset();
+        }
+    }
+}
+
+void Reassembler::sack_blocks(SackBlocks& out, std::size_t max) const {
+    max = std::min(max, out.capacity());
+    if (state_ == nullptr || out.size() >= max) {
+        return;
+    }
+    // RFC 2018 §4: first the block with the segment that made us send this ACK, then those most
+    // recently reported, which is the order in which segments last fell into them.
+    boost::container::static_vector<const Range*, 4> newest;
+    const std::size_t room = max - out.size();
+    for (const Range& range : state_->ranges) {
+        if (newest.size() == room) {
+            if (range.heard < newest.back()->heard) {
+                continue;
+            }
+            newest.pop_back();
+        }
+        const auto at = std::find_if(newest.begin(), newest.end(), [&](const Range* other) {
+            return other->heard < range.heard;
+        });
+        newest.insert(at, &range);
+    }
+    for (const Range* range : newest) {
+        out.push_back({range->begin.wire(), range->end.wire()});
+    }
+}
+
+Reassembler::Part Reassembler::first_held(Seq64 begin, Seq64 end) const {
+    if (state_ != nullptr && begin < end) {
+        const std::size_t i = state_->first_ending_at_or_after(begin + 1);
+        if (i < state_->ranges.size() && state_->ranges[i].begin < end) {
+            const Range& range = state_->ranges[i];
+            return {std::max(begin, range.begin), std::min(end, range.end)};
+        }
+    }
+    return {begin, begin};
+}
+
+std::size_t Reassembler::prune(std::size_t max_pinned) {
+    std::size_t dropped = 0;
+    while (state_ != nullptr && state_->pinned > max_pinned) {
+        State& s = *state_;
+        Range& range = s.ranges.back();
+        const std::size_t size = s.pieces[range.chain.last].slice.size();
+        s.drop_last(range);
+        range.end = range.end - size;
+        s.bytes -= size;
+        dropped += size;
+        if (range.chain.first == kNone) {
+            s.ranges.pop_back();
+            if (s.ranges.empty()) {
+                state_.reset();
+            }
+        }
+    }
+    return dropped;
+}
+
+std::size_t Reassembler::bytes() const {
+    return state_ == nullptr ? 0 : state_->bytes;
+}
+std::size_t Reassembler::pinned() const {
+    return state_ == nullptr ? 0 : state_->pinned;
+}
+std::size_t Reassembler::ranges() const {
+    return state_ == nullptr ? 0 : state_->ranges.size();
+}
+Seq64 Reassembler::highest() const {
+    return state_ == nullptr ? Seq64{} : state_->ranges.back().end;
+}
+void Reassembler::clear() {
+    state_.reset();
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,35 @@
+// What one ACK taught us. Recovery, congestion control, pacing and statistics all read this one value, so
+// that they can't disagree about what the ACK said.
+#pragma once
+
+#include <cstdint>
+
+#include "runnel/base/time.hpp"
+#include "runnel/tcp/seq64.hpp"
+
+namespace runnel::tcp {
+
+/// Octets delivered between two instants, for rate-based controllers.
+struct RateSample {
+    std::uint64_t delivered = 0;  ///< octets delivered over `interval`
+    Duration interval = {};       ///< 0: no sample
+    bool application_limited = false;
+};
+
+struct AckSummary {
+    std::uint32_t segments_acked = 0;  ///< cumulatively, with this ACK
+    std::uint64_t octets_acked = 0;
+    std::uint32_t segments_sacked = 0;  ///< newly reported by SACK
+    std::uint32_t segments_lost = 0;    ///< newly deemed lost
+    bool retransmitted_acked = false;  ///< some of what was acknowledged had been sent twice (Karn)
+    bool duplicate_sack = false;       ///< RFC 2883: something arrived twice
+    bool is_duplicate = false;         ///< RFC 5681 §2: a duplicate ACK
+    bool syn_acked = false;
+    bool fin_acked = false;
+    bool ece = false;
+    Duration rtt = {};                ///< a valid sample, or 0
+    std::uint32_t flight_before = 0;  ///< segments in flight before this ACK
+    RateSample rate;
+};
+
+}  // namespace runnel::tcp

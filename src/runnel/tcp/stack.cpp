@@ -1,0 +1,230 @@
+// The public face of a host's TCP: each call finds its connection and runs one event on it.
+#include "runnel/tcp/stack.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "runnel/tcp/calls/calls.hpp"
+#include "runnel/tcp/stack_state.hpp"
+
+namespace runnel::tcp {
+
+Stack::Stack(BufferPool& pool, FlightRecorder& recorder, const TcpConfig& config,
+             const SipKey& secret)
+    : state_(std::make_unique<StackState>(pool, recorder, config, secret)) {}
+Stack::~Stack() = default;
+
+void Stack::on_segment(ArrivingSegment&& segment, Instant now) {
+    state_->on_segment(std::move(segment), now);
+}
+bool Stack::on_icmp(const IcmpReport& report, Instant now) {
+    return state_->on_icmp(report, now);
+}
+bool Stack::poll_transmit(Instant now, OutgoingSegment& out) {
+    return state_->poll_transmit(now, out);
+}
+Instant Stack::next_timeout() const {
+    return state_->next_timeout();
+}
+void Stack::on_timeout(Instant now) {
+    state_->on_timeout(now);
+}
+
+Result<ConnectionHandle> Stack::connect(Endpoint local, Endpoint remote, std::uint32_t path_mtu,
+                                        const ConnectionOptions& options, Instant now) {
+    return state_->connect(local, remote, path_mtu, options, now);
+}
+
+Result<ListenerHandle> Stack::listen(Endpoint local, bool dual_stack, std::uint32_t backlog,
+                                     const ConnectionOptions& options) {
+    if (state_->local_in_use(local, dual_stack)) {
+        return fail(Errc::address_in_use);
+    }
+    const std::uint32_t most = std::min(backlog, state_->config().somaxconn);
+    const ListenerHandle handle = state_->listeners().insert(local, dual_stack, most, options);
+    if (handle.is_none()) {
+        return fail(Errc::too_many_open);
+    }
+    return handle;
+}
+
+std::optional<std::uint16_t> Stack::free_port(const IpAddress& address, Instant now) {
+    return state_->free_port(address, now);
+}
+bool Stack::local_in_use(const Endpoint& local, bool dual_stack) const {
+    return state_->local_in_use(local, dual_stack);
+}
+Result<ConnectionHandle> Stack::accept(ListenerHandle listener, Instant now) {
+    return state_->accept(listener, now);
+}
+
+void Stack::set_backlog(ListenerHandle handle, std::uint32_t backlog) {
+    if (Listener* listener = state_->listeners().find(handle)) {
+        listener->backlog = std::min(backlog, state_->config().somaxconn);
+    }
+}
+void Stack::close_listener(ListenerHandle listener, Instant now) {
+    state_->close_listener(listener, now);
+}
+
+Result<std::size_t> Stack::send(ConnectionHandle handle, Bytes bytes, SendFlags flags,
+                                Instant now) {
+    Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    Result<std::size_t> result = fail(Errc::would_block);
+    state_->event(*c, now,
+                  [&](Tcb& tcb, Effects& e) { result = send_bytes(tcb, bytes, flags, e); });
+    return result;
+}
+
+Result<std::size_t> Stack::send_slices(ConnectionHandle handle, std::span<const Slice> slices,
+                                       SendFlags flags, Instant now) {
+    Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    Result<std::size_t> result = fail(Errc::would_block);
+    state_->event(*c, now,
+                  [&](Tcb& tcb, Effects& e) { result = tcp::send_slices(tcb, slices, flags, e); });
+    return result;
+}
+
+Result<std::size_t> Stack::receive(ConnectionHandle handle, MutableBytes into, ReceiveFlags flags,
+                                   Instant now) {
+    Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    Result<std::size_t> result = fail(Errc::would_block);
+    state_->event(*c, now,
+                  [&](Tcb& tcb, Effects& e) { result = receive_bytes(tcb, into, flags, e); });
+    return result;
+}
+
+Result<SliceList> Stack::receive_slices(ConnectionHandle handle, std::size_t limit, Instant now) {
+    Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    Result<SliceList> result = fail(Errc::would_block);
+    state_->event(*c, now,
+                  [&](Tcb& tcb, Effects& e) { result = tcp::receive_slices(tcb, limit, e); });
+    return result;
+}
+
+std::size_t Stack::readable(ConnectionHandle handle) const {
+    const Connection* c = state_->find(handle);
+    return c == nullptr ? 0 : readable_octets(c->tcb);
+}
+bool Stack::at_urgent_mark(ConnectionHandle handle) const {
+    const Connection* c = state_->find(handle);
+    return c != nullptr && tcp::at_urgent_mark(c->tcb);
+}
+
+Status Stack::shutdown_send(ConnectionHandle handle, Instant now) {
+    Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    Status result;
+    state_->event(*c, now, [&](Tcb& tcb, Effects& e) { result = close_send(tcb, e); });
+    return result;
+}
+
+Status Stack::shutdown_receive(ConnectionHandle handle, Instant now) {
+    Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    state_->event(*c, now, [&](Tcb& tcb, Effects& e) {
+        tcb.receive_shutdown = true;
+        e.wake_reader();
+    });
+    return {};
+}
+
+void Stack::close(ConnectionHandle handle, Instant now) {
+    if (Connection* c = state_->find(handle)) {
+        state_->release(*c, now, [](Tcb& t, Effects& e) { close_both(t, e); });
+    }
+}
+
+void Stack::abort(ConnectionHandle handle, Instant now) {
+    if (Connection* c = state_->find(handle)) {
+        state_->release(*c, now, [](Tcb& t, Effects& e) { abort_connection(t, e); });
+    }
+}
+
+Status Stack::set_options(ConnectionHandle handle, const ConnectionOptions& options, Instant now) {
+    Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    state_->event(*c, now, [&](Tcb& tcb, Effects&) {
+        tcb.user = options;
+        if (options.receive_buffer != 0) {
+            tcb.receive_limit = options.receive_buffer;
+        }
+        tcb.timers.cancel(Timer::keepalive);  // armed anew with the new times
+    });
+    return {};
+}
+
+const ConnectionOptions* Stack::options(ConnectionHandle handle) const {
+    const Connection* c = state_->find(handle);
+    return c == nullptr ? nullptr : &c->tcb.user;
+}
+
+Readiness Stack::readiness(ConnectionHandle handle) const {
+    const Connection* c = state_->find(handle);
+    return c == nullptr ? Readiness{Readiness::kHangUp} : readiness_of(c->tcb, state_->config());
+}
+
+Readiness Stack::readiness(ListenerHandle handle) const {
+    const Listener* listener = state_->listeners().find(handle);
+    const bool any = listener != nullptr && !listener->accept_queue.empty();
+    return any ? Readiness{Readiness::kReadable} : Readiness{};
+}
+
+Errc Stack::take_error(ConnectionHandle handle) {
+    Connection* c = state_->find(handle);
+    return c == nullptr ? Errc::bad_descriptor : std::exchange(c->tcb.error, Errc::ok);
+}
+
+std::optional<ConnectionStatus> Stack::status(ConnectionHandle handle) const {
+    const Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return std::nullopt;
+    }
+    return status_of(c->tcb, state_->config());
+}
+
+std::optional<FourTuple> Stack::tuple(ConnectionHandle handle) const {
+    const Connection* c = state_->find(handle);
+    if (c == nullptr) {
+        return std::nullopt;
+    }
+    return c->tcb.tuple;
+}
+
+std::optional<Endpoint> Stack::local(ListenerHandle handle) const {
+    const Listener* listener = state_->listeners().find(handle);
+    if (listener == nullptr) {
+        return std::nullopt;
+    }
+    return listener->local;
+}
+
+void Stack::snapshot(std::vector<ConnectionStatus>& out, Instant) const {
+    state_->snapshot(out);
+}
+void Stack::take_events(std::vector<UserEvent>& out) {
+    state_->take_events(out);
+}
+const TcpConfig& Stack::config() const {
+    return state_->config();
+}
+
+}  // namespace runnel::tcp

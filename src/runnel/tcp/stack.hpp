@@ -1,0 +1,189 @@
+// The TCP of one host: all connections, embryos, TIME-WAIT entries and listeners, and the doors to them:
+// segments in, segments out, time, and the user's calls of RFC 9293 §3.9.1. It does no I/O.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "runnel/base/buffer.hpp"
+#include "runnel/base/result.hpp"
+#include "runnel/base/siphash.hpp"
+#include "runnel/base/time.hpp"
+#include "runnel/observe/flight_recorder.hpp"
+#include "runnel/tcp/config.hpp"
+#include "runnel/tcp/status.hpp"
+#include "runnel/wire/frame.hpp"
+#include "runnel/wire/tcp_segment.hpp"
+
+namespace runnel::tcp {
+
+/// A segment as the host hands it in: checksum verified, header parsed.
+struct ArrivingSegment {
+    FourTuple tuple;  ///< local = its destination
+    TcpHeader header;
+    SliceList payload;
+    std::uint32_t payload_size = 0;
+    std::uint16_t gso_size = 0;  ///< of an inbound super-segment, else 0
+    std::uint8_t traffic_class = 0;
+    bool to_unicast = true;  ///< a segment to a broadcast or multicast address is never answered
+    std::uint32_t path_mtu =
+        1500;  ///< of the way back, bytes of IP packet; used where it opens something
+};
+
+/// A segment to be emitted. The host writes header and IP and hands it to its link.
+struct OutgoingSegment {
+    FourTuple tuple;
+    TcpHeader header;
+    SliceList payload;
+    std::uint32_t payload_size = 0;
+    std::uint16_t gso_size = 0;  ///< 0: one segment
+    std::uint8_t traffic_class = 0;
+    std::uint8_t hop_limit = 64;
+    Decision reason{};
+};
+
+/// Bits of readiness of a connection or listener; several may be set.
+struct Readiness {
+    static constexpr std::uint8_t kReadable =
+        1;  ///< data, or end of stream, or a connection to accept
+    static constexpr std::uint8_t kWritable = 2;    ///< room in the send buffer, or sending is over
+    static constexpr std::uint8_t kUrgent = 4;      ///< urgent data to come or at hand (POLLPRI)
+    static constexpr std::uint8_t kPeerClosed = 8;  ///< the peer's FIN has arrived (POLLRDHUP)
+    static constexpr std::uint8_t kHangUp = 16;     ///< both directions are over (POLLHUP)
+    static constexpr std::uint8_t kError = 32;      ///< an error waits to be taken (POLLERR)
+    std::uint8_t bits = 0;
+};
+
+/// Something changed for the user of a connection or listener: look at its readiness.
+struct UserEvent {
+    bool is_listener = false;
+    std::uint64_t handle = 0;  ///< packed ConnectionHandle or ListenerHandle
+};
+
+/// What a connection's user may set (socket options). Unset: the host's configuration.
+struct ConnectionOptions {
+    bool no_delay = false;       ///< TCP_NODELAY: no Nagle (MUST-17)
+    bool cork = false;           ///< TCP_CORK
+    bool quick_ack = false;      ///< TCP_QUICKACK
+    bool keepalive = false;      ///< SO_KEEPALIVE (MUST-25)
+    bool urgent_inline = false;  ///< SO_OOBINLINE
+    bool linger_on = false;      ///< SO_LINGER
+    Duration linger = {};
+    Duration keepalive_time = {};  ///< TCP_KEEPIDLE, 0: the host's
+    Duration keepalive_interval = {};
+    std::uint32_t keepalive_probes = 0;
+    Duration user_timeout = {};         ///< TCP_USER_TIMEOUT
+    std::uint32_t send_buffer = 0;      ///< SO_SNDBUF, bytes; 0: the host's
+    std::uint32_t receive_buffer = 0;   ///< SO_RCVBUF
+    std::uint16_t maximum_segment = 0;  ///< TCP_MAXSEG, 0: by the path
+    std::uint8_t traffic_class = 0;     ///< IP_TOS / IPV6_TCLASS, without ECN bits (MUST-48)
+    std::uint8_t hop_limit = 0;         ///< 0: the host's
+};
+
+struct SendFlags {
+    bool more = false;    ///< MSG_MORE: don't push yet
+    bool urgent = false;  ///< MSG_OOB: the last octet is urgent
+};
+struct ReceiveFlags {
+    bool peek = false;    ///< MSG_PEEK
+    bool urgent = false;  ///< MSG_OOB
+};
+
+/// An ICMP error that quotes one of our segments.
+struct IcmpReport {
+    FourTuple tuple;    ///< local = quoted source
+    SeqNum quoted_seq;  ///< validated against snd.una..snd.nxt (RFC 5927 §4)
+    bool hard = false;  ///< protocol or port unreachable, administratively prohibited
+    bool packet_too_big = false;
+    std::uint32_t mtu = 0;
+    Errc error = Errc::host_unreachable;
+};
+
+class StackState;  // stack_state.hpp: the tables; kept out of this header so that it stays light
+
+class Stack {
+public:
+    Stack(BufferPool& pool, FlightRecorder& recorder, const TcpConfig& config,
+          const SipKey& secret);
+    ~Stack();
+    Stack(const Stack&) = delete;
+    Stack& operator=(const Stack&) = delete;
+
+    // --- the network's side -------------------------------------------------------------------------
+    /// SEGMENT ARRIVES (§3.10.7). Takes the payload's slices.
+    void on_segment(ArrivingSegment&& segment, Instant now);
+    /// True when the error was about a live connection and inside its window; the host then may believe
+    /// its MTU for the path.
+    bool on_icmp(const IcmpReport& report, Instant now);
+    /// The next segment to send, one connection after the other in turn; false when nobody has any.
+    bool poll_transmit(Instant now, OutgoingSegment& out);
+    /// When `on_timeout` must be called next.
+    [[nodiscard]] Instant next_timeout() const;
+    void on_timeout(Instant now);
+
+    // --- the user's side: §3.9.1 --------------------------------------------------------------------
+    /// Active OPEN. `local.port` 0: an ephemeral port by RFC 6056. The connection is at once in SYN-SENT.
+    /// `path_mtu` as routed. address_in_use, address_not_available (no port left), too_many_open.
+    Result<ConnectionHandle> connect(Endpoint local, Endpoint remote, std::uint32_t path_mtu,
+                                     const ConnectionOptions& options, Instant now);
+    /// Passive OPEN. An unspecified address takes segments to any (`dual_stack`: of either family).
+    Result<ListenerHandle> listen(Endpoint local, bool dual_stack, std::uint32_t backlog,
+                                  const ConnectionOptions& options);
+    /// An ephemeral port that is free for binding `address`, or none.
+    std::optional<std::uint16_t> free_port(const IpAddress& address, Instant now);
+    /// Whether a listener or an unshared connection already has this local endpoint.
+    [[nodiscard]] bool local_in_use(const Endpoint& local, bool dual_stack) const;
+    /// The oldest connection whose handshake is complete; would_block when there is none.
+    Result<ConnectionHandle> accept(ListenerHandle listener, Instant now);
+    void set_backlog(ListenerHandle listener, std::uint32_t backlog);
+    void close_listener(ListenerHandle listener, Instant now);
+
+    /// SEND: bytes taken into the send buffer (may be fewer); would_block when it is full; broken_pipe
+    /// after shutdown; the connection's error once.
+    Result<std::size_t> send(ConnectionHandle handle, Bytes bytes, SendFlags flags, Instant now);
+    /// SEND without copying: takes whole slices as long as there is room; the count of bytes taken.
+    Result<std::size_t> send_slices(ConnectionHandle handle, std::span<const Slice> slices,
+                                    SendFlags flags, Instant now);
+    /// RECEIVE: 0 at the end of the stream; would_block when there is nothing yet.
+    Result<std::size_t> receive(ConnectionHandle handle, MutableBytes into, ReceiveFlags flags,
+                                Instant now);
+    /// RECEIVE without copying: moves up to `limit` bytes of slices out; an empty list at the end of stream.
+    Result<SliceList> receive_slices(ConnectionHandle handle, std::size_t limit, Instant now);
+    /// Bytes that `receive` would give now; and whether the urgent mark lies at the next octet.
+    [[nodiscard]] std::size_t readable(ConnectionHandle handle) const;
+    [[nodiscard]] bool at_urgent_mark(ConnectionHandle handle) const;
+
+    /// Half-close: no more sends; FIN after what is queued.
+    Status shutdown_send(ConnectionHandle handle, Instant now);
+    /// No more receives: what comes later is acknowledged and thrown away.
+    Status shutdown_receive(ConnectionHandle handle, Instant now);
+    /// CLOSE of both directions and of the handle, which is invalid afterwards. With unread data: RST
+    /// (RFC 2525 §2.17, RFC 1122 §4.2.2.13); with linger 0: ABORT.
+    void close(ConnectionHandle handle, Instant now);
+    /// ABORT: RST at once; the handle is invalid afterwards.
+    void abort(ConnectionHandle handle, Instant now);
+
+    Status set_options(ConnectionHandle handle, const ConnectionOptions& options, Instant now);
+    [[nodiscard]] const ConnectionOptions* options(ConnectionHandle handle) const;
+    [[nodiscard]] Readiness readiness(ConnectionHandle handle) const;
+    [[nodiscard]] Readiness readiness(ListenerHandle listener) const;
+    /// The pending error, cleared by this call (SO_ERROR); Errc::ok when there is none.
+    Errc take_error(ConnectionHandle handle);
+    [[nodiscard]] std::optional<ConnectionStatus> status(ConnectionHandle handle) const;
+    [[nodiscard]] std::optional<FourTuple> tuple(ConnectionHandle handle) const;
+    [[nodiscard]] std::optional<Endpoint> local(ListenerHandle listener) const;
+    /// Everything there is: listeners, embryos, connections, TIME-WAIT, in a stable order.
+    void snapshot(std::vector<ConnectionStatus>& out, Instant now) const;
+
+    /// Events since the last call, each handle at most once; swaps with `out`, which is cleared first.
+    void take_events(std::vector<UserEvent>& out);
+
+    [[nodiscard]] const TcpConfig& config() const;
+
+private:
+    std::unique_ptr<StackState> state_;
+};
+
+}  // namespace runnel::tcp

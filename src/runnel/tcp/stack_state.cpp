@@ -1,0 +1,229 @@
+// The stack's own paths: events and what follows from them, the round of those who have something to send,
+// and time.
+#include "runnel/tcp/stack_state.hpp"
+
+#include <algorithm>
+
+#include "runnel/tcp/close/reset.hpp"
+#include "runnel/tcp/open/isn.hpp"
+#include "runnel/tcp/timeouts/timeouts.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+// Each use of the secret has a key of its own (DESIGN §5).
+enum KeyUse : std::uint64_t { kIsnKey = 1, kTimestampKey = 2, kDemuxKey = 3, kPortKey = 4 };
+}  // namespace
+
+StackState::StackState(BufferPool& pool, FlightRecorder& recorder, const TcpConfig& config,
+                       const SipKey& secret)
+    : config_(config),
+      pool_(pool),
+      recorder_(recorder),
+      context_{pool_, recorder_, config_, control_, challenges_},
+      isn_key_(derive_key(secret, kIsnKey)),
+      timestamp_key_(derive_key(secret, kTimestampKey)),
+      connections_(config.max_connections),
+      time_wait_(config.max_time_wait),
+      listeners_(kMaxListeners),
+      demux_(derive_key(secret, kDemuxKey)),
+      ports_(derive_key(secret, kPortKey)) {}
+
+StackState::~StackState() {
+    connections_.for_each([&](auto, Connection& connection) { wheel_.cancel(connection.node); });
+}
+
+void StackState::mark_ready(Tcb& tcb) {
+    if (tcb.ready_queued || (tcb.detached && !tcb.reset_due)) {
+        return;
+    }
+    tcb.ready_queued = true;
+    ready_.push_back(tcb.handle);
+}
+
+void StackState::queue_event(Tcb& tcb) {
+    if (tcb.event_queued || tcb.orphan || tcb.listener != 0) {
+        return;
+    }
+    tcb.event_queued = true;
+    events_.push_back({false, tcb.handle});
+}
+
+void StackState::queue_event(ListenerHandle handle, Listener& listener) {
+    if (listener.event_queued) {
+        return;
+    }
+    listener.event_queued = true;
+    events_.push_back({true, handle.packed()});
+}
+
+void StackState::take_events(std::vector<UserEvent>& out) {
+    out.clear();
+    std::swap(out, events_);
+    for (const UserEvent& event : out) {
+        if (event.is_listener) {
+            if (Listener* l = listeners_.find(ListenerHandle::from_packed(event.handle))) {
+                l->event_queued = false;
+            }
+        } else if (Connection* c = connections_.find(ConnectionHandle::from_packed(event.handle))) {
+            c->tcb.event_queued = false;
+        }
+    }
+}
+
+void StackState::rearm(Connection& connection) {
+    const Instant earliest = connection.tcb.timers.earliest();
+    // A deadline that moved later leaves the wheel alone: it fires once for nothing and is armed anew then.
+    // So the usual ACK, which pushes the retransmission timer out, costs no wheel operation.
+    if (earliest < connection.node.deadline) {
+        wheel_.schedule(connection.node, earliest);
+    }
+}
+
+void StackState::finish(Connection& connection, Effects& effects, bool may_send) {
+    Tcb& tcb = connection.tcb;
+    if (effects.established && tcb.embryo) {
+        promote(connection, effects.now);
+    }
+    if (effects.wake()) {
+        queue_event(tcb);
+    }
+    switch (effects.fate) {
+        case Fate::time_wait: to_time_wait(connection, effects.now); return;
+        case Fate::closed: leave_wire(connection); return;
+        case Fate::none: break;
+    }
+    if (may_send) {
+        mark_ready(tcb);
+    }
+    rearm(connection);
+}
+
+void StackState::leave_wire(Connection& connection) {
+    Tcb& tcb = connection.tcb;
+    if (!tcb.detached) {
+        (void)demux_.erase(tcb.tuple);
+    }
+    tcb.detached = true;
+    tcb.timers.cancel_all();
+    wheel_.cancel(connection.node);
+    tcb.send.clear();
+    tcb.retransmission.clear();
+    tcb.reassembler.clear();
+    // An embryo that nobody knows of goes without a word; one in the accept queue stays to be accepted.
+    if (tcb.embryo) {
+        forget_embryo(tcb);
+        erase(connection);
+        return;
+    }
+    if (tcb.orphan) {
+        erase(connection);
+    }
+}
+
+void StackState::forget_embryo(Tcb& tcb) {
+    if (Listener* listener = listeners_.find(ListenerHandle::from_packed(tcb.listener))) {
+        --listener->embryos;
+    }
+    tcb.embryo = false;
+}
+
+void StackState::erase(Connection& connection) {
+    wheel_.cancel(connection.node);
+    connection.tcb.receive.clear();
+    connections_.erase(ConnectionHandle::from_packed(connection.tcb.handle));
+}
+
+void StackState::to_time_wait(Connection& connection, Instant now) {
+    Tcb& tcb = connection.tcb;
+    TimeWaitEntry entry;
+    entry.tuple = tcb.tuple;
+    entry.snd_nxt = tcb.snd.nxt.wire();
+    entry.rcv_nxt = tcb.rcv.nxt.wire();
+    entry.ts_recent = tcb.options.ts_recent;
+    entry.ts_offset = tcb.options.ts_offset;
+    entry.timestamps = tcb.options.timestamps;
+    entry.window = advertise_window(tcb, false);
+    entry.expires = now + config_.msl * 2;
+    const std::optional<std::uint32_t> index = time_wait_.insert(entry);
+    if (tcb.ack.any()) {
+        push_control(time_wait_ack(entry, now), now);
+    }
+    if (index) {
+        (void)demux_.replace(tcb.tuple, kTimeWait | *index);
+        tcb.detached = true;
+    }
+    leave_wire(connection);
+}
+
+void StackState::push_control(const ControlSegment& segment, Instant now) {
+    Effects effects(context_, now);
+    effects.reply(segment);
+}
+
+bool StackState::poll_transmit(Instant now, OutgoingSegment& out) {
+    if (!control_.empty()) {
+        const ControlSegment& segment = control_.front();
+        out.tuple = segment.tuple;
+        out.header = segment.header;
+        out.payload.clear();
+        out.payload_size = 0;
+        out.gso_size = 0;
+        out.traffic_class = 0;
+        out.hop_limit = config_.hop_limit;
+        out.reason = segment.reason;
+        EventRecord entry;
+        entry.time = now;
+        entry.decision = segment.reason;
+        entry.seq = segment.header.seq.value;
+        entry.ack = segment.header.ack.value;
+        entry.flags = segment.header.flags.bits;
+        entry.window = segment.header.window;
+        recorder_.record(entry);
+        control_.pop_front();
+        return true;
+    }
+    while (!ready_.empty()) {
+        const auto handle = ConnectionHandle::from_packed(ready_.front());
+        ready_.pop_front();
+        Connection* connection = connections_.find(handle);
+        if (connection == nullptr) {
+            continue;
+        }
+        connection->tcb.ready_queued = false;
+        Effects effects(context_, now);
+        // Fair: whoever has sent one (super-)segment goes to the end of the round.
+        const bool sent = transmit_next(connection->tcb, effects, out);
+        finish(*connection, effects, sent);
+        if (sent) {
+            return true;
+        }
+    }
+    return false;
+}
+
+Instant StackState::next_timeout() {
+    if (!control_.empty() || !ready_.empty()) {
+        return Instant{0};  // at once: poll_transmit has work
+    }
+    return std::min(wheel_.next_deadline(), time_wait_.next_expiry());
+}
+
+void StackState::on_timeout(Instant now) {
+    wheel_.expire(now, [&](TimerNode& node) {
+        Connection* connection = connections_.find(ConnectionHandle::from_packed(node.owner));
+        if (connection == nullptr) {
+            return;
+        }
+        Effects effects(context_, now);
+        const bool due = connection->tcb.timers.earliest() <= now;
+        on_timers(connection->tcb, effects);
+        finish(*connection, effects, due);
+    });
+    while (const auto index = time_wait_.expired(now)) {
+        (void)demux_.erase(time_wait_.at(*index).tuple);
+        time_wait_.erase(*index);
+    }
+}
+
+}  // namespace runnel::tcp

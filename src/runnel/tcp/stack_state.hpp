@@ -1,0 +1,128 @@
+// The tables behind a Stack and the paths between them: who a segment belongs to, who has something to
+// say, whose deadline comes next, whom the user must look at.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "runnel/base/ring.hpp"
+#include "runnel/base/slab.hpp"
+#include "runnel/base/timer_wheel.hpp"
+#include "runnel/tcp/close/time_wait.hpp"
+#include "runnel/tcp/demux/demux_table.hpp"
+#include "runnel/tcp/effects.hpp"
+#include "runnel/tcp/open/ephemeral_ports.hpp"
+#include "runnel/tcp/open/listener.hpp"
+#include "runnel/tcp/output/plan.hpp"
+#include "runnel/tcp/stack.hpp"
+
+namespace runnel::tcp {
+
+/// A Tcb with its place in the timer wheel.
+struct Connection {
+    Tcb tcb;
+    TimerNode node;
+    explicit Connection(const TcpConfig& config) : tcb(config) {}
+};
+
+/// Greatest number of listeners of a host.
+inline constexpr std::uint32_t kMaxListeners = 65'536;
+
+class StackState {
+public:
+    StackState(BufferPool& pool, FlightRecorder& recorder, const TcpConfig& config,
+               const SipKey& secret);
+    ~StackState();
+    StackState(const StackState&) = delete;
+    StackState& operator=(const StackState&) = delete;
+
+    // demux/arrival of a segment: connection, TIME-WAIT, listener, else reset
+    void on_segment(ArrivingSegment&& segment, Instant now);
+    bool on_icmp(const IcmpReport& report, Instant now);
+    // output
+    bool poll_transmit(Instant now, OutgoingSegment& out);
+    // time
+    [[nodiscard]] Instant next_timeout();
+    void on_timeout(Instant now);
+    // opening
+    Result<ConnectionHandle> connect(Endpoint local, Endpoint remote, std::uint32_t path_mtu,
+                                     const ConnectionOptions& options, Instant now);
+    Result<ConnectionHandle> accept(ListenerHandle handle, Instant now);
+    void close_listener(ListenerHandle handle, Instant now);
+    std::optional<std::uint16_t> free_port(const IpAddress& address, Instant now);
+    [[nodiscard]] bool local_in_use(const Endpoint& local, bool dual_stack);
+
+    /// The connection a user's handle names, or nullptr.
+    [[nodiscard]] Connection* find(ConnectionHandle handle) { return connections_.find(handle); }
+    [[nodiscard]] ListenerTable& listeners() { return listeners_; }
+    /// Runs `f(Tcb&, Effects&)` as an event of `connection` and carries out what it asks for. The
+    /// connection may be gone afterwards.
+    template <class F>
+    void event(Connection& connection, Instant now, F&& f) {
+        Effects effects(context_, now);
+        f(connection.tcb, effects);
+        finish(connection, effects, true);
+    }
+    /// The same for the last event of a user who lets go: CLOSE and ABORT. What is over already goes.
+    template <class F>
+    void release(Connection& connection, Instant now, F&& f) {
+        if (connection.tcb.detached) {
+            erase(connection);
+        } else {
+            event(connection, now, f);
+        }
+    }
+    void snapshot(std::vector<ConnectionStatus>& out);
+    void take_events(std::vector<UserEvent>& out);
+    [[nodiscard]] const TcpConfig& config() const { return config_; }
+
+private:
+    /// What a demux entry means: a connection or a TIME-WAIT entry, by index.
+    static constexpr std::uint64_t kTimeWait = std::uint64_t{1} << 32;
+
+    [[nodiscard]] Connection* find_connection(const FourTuple& tuple);
+    void on_connection(Connection& connection, ArrivingSegment& segment, Instant now);
+    bool on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now);
+    void on_listener(ListenerHandle handle, ArrivingSegment& segment, SeqNum not_below, bool reuse,
+                     Instant now);
+    void on_nobody(const ArrivingSegment& segment, Instant now);
+    void record(Decision decision, const ArrivingSegment& segment, Instant now);
+    void push_control(const ControlSegment& segment, Instant now);
+
+    Connection* open(const FourTuple& tuple, std::uint32_t path_mtu,
+                     const ConnectionOptions& options, Instant now);
+    void finish(Connection& connection, Effects& effects, bool may_send);
+    void promote(Connection& connection, Instant now);
+    void to_time_wait(Connection& connection, Instant now);
+    void leave_wire(Connection& connection);
+    void erase(Connection& connection);
+    void forget_embryo(Tcb& tcb);
+    void mark_ready(Tcb& tcb);
+    void queue_event(Tcb& tcb);
+    void queue_event(ListenerHandle handle, Listener& listener);
+    void rearm(Connection& connection);
+
+    const TcpConfig config_;
+    BufferPool& pool_;
+    FlightRecorder& recorder_;
+    Ring<ControlSegment> control_;
+    ChallengeLimiter challenges_;
+    Context context_;
+    SipKey isn_key_;
+    SipKey timestamp_key_;
+    Slab<Connection, ConnectionTag> connections_;
+    TimeWaitTable time_wait_;
+    ListenerTable listeners_;
+    DemuxTable demux_;
+    EphemeralPorts ports_;
+    TimerWheel wheel_;
+    Ring<std::uint64_t> ready_;
+    std::vector<UserEvent> events_;
+    FourTuple last_tuple_;  ///< of the last segment: a batch is mostly of one connection
+    ConnectionHandle last_connection_;
+};
+
+/// The snapshot of one connection.
+[[nodiscard]] ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config);
+
+}  // namespace runnel::tcp

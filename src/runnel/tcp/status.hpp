@@ -1,0 +1,85 @@
+// What can be told of a connection from outside: the snapshot behind `ss`, `tcp_info` and `why`
+// (STATUS call, RFC 9293 §3.9.1.6, MAY-14).
+#pragma once
+
+#include <cstdint>
+
+#include "runnel/base/slab.hpp"
+#include "runnel/base/time.hpp"
+#include "runnel/tcp/state.hpp"
+#include "runnel/wire/address.hpp"
+
+namespace runnel::tcp {
+
+struct ConnectionTag;
+struct ListenerTag;
+using ConnectionHandle = Handle<ConnectionTag>;
+using ListenerHandle = Handle<ListenerTag>;
+
+/// The timers of a connection; at most one is shown as "the" timer, the earliest.
+enum class Timer : std::uint8_t {
+    retransmit,   ///< SYN, SYN-ACK, data or FIN unacknowledged (RFC 6298)
+    persist,      ///< zero window with data waiting (§3.8.6.1)
+    delayed_ack,  ///< an ACK is owed (§3.8.6.3)
+    keepalive,    ///< §3.8.4
+    fin_wait_2,   ///< an orphan waits for the peer's FIN
+    time_wait,    ///< 2MSL (own table)
+    count_,
+};
+
+constexpr const char* to_string(Timer timer) {
+    switch (timer) {
+        case Timer::retransmit: return "retransmit";
+        case Timer::persist: return "persist";
+        case Timer::delayed_ack: return "delayed-ack";
+        case Timer::keepalive: return "keepalive";
+        case Timer::fin_wait_2: return "fin-wait-2";
+        case Timer::time_wait: return "time-wait";
+        case Timer::count_: break;
+    }
+    return "none";
+}
+
+/// What holds the sender back right now.
+enum class Limit : std::uint8_t {
+    none,
+    application,
+    congestion_window,
+    receive_window,
+    send_buffer,
+    nagle,
+    cork
+};
+
+/// One connection (or embryo, TIME-WAIT entry, listener) at one instant. Bytes unless said otherwise.
+struct ConnectionStatus {
+    FourTuple tuple;
+    State state = State::closed;
+    std::uint64_t handle = 0;  ///< packed ConnectionHandle; 0 for listeners, embryos, TIME-WAIT
+    std::uint64_t receive_queue = 0;  ///< to be read; for a listener connections to be accepted
+    std::uint64_t send_queue = 0;     ///< not yet acknowledged; for a listener the backlog
+    Timer timer = Timer::count_;      ///< the earliest, count_ for none
+    Instant timer_deadline = Instant::never();
+    std::uint32_t iss = 0, irs = 0;  ///< wire values
+    std::uint32_t snd_una = 0, snd_nxt = 0, rcv_nxt = 0;
+    std::uint64_t snd_wnd = 0, rcv_wnd = 0;
+    std::uint8_t snd_wscale = 0, rcv_wscale = 0;
+    bool has_window_scale = false, has_sack = false, has_timestamps = false;
+    std::uint32_t snd_mss = 0, rcv_mss = 0, advertised_mss = 0;
+    std::uint32_t path_mtu = 0;
+    std::uint32_t cwnd_segments = 0, ssthresh_segments = 0;  ///< ssthresh 0x7fffffff: not yet known
+    std::uint32_t segments_out = 0, segments_sacked = 0, segments_lost = 0,
+                  segments_retransmitted_out = 0;
+    Duration rtt = {}, rtt_variance = {}, rtt_min = {}, rto = {};
+    std::uint32_t backoff = 0, retransmits = 0, probes = 0;
+    std::uint64_t bytes_sent = 0, bytes_acked = 0, bytes_received = 0, bytes_retransmitted = 0;
+    std::uint64_t segments_sent = 0, segments_received = 0, total_retransmissions = 0;
+    Instant last_data_sent, last_data_received, last_ack_received;
+    const char* congestion_control = "";
+    const char* recovery_state = "open";  ///< open, disorder, recovery, loss
+    Limit limited_by = Limit::none;
+    bool orphan = false;
+    std::uint64_t last_event = 0;  ///< number of its newest record in the flight recorder
+};
+
+}  // namespace runnel::tcp

@@ -1,0 +1,58 @@
+#include "runnel/tcp/tcb.hpp"
+
+#include <algorithm>
+
+namespace runnel::tcp {
+
+std::uint32_t Tcb::send_mss(const TcpConfig& config) const {
+    const std::uint32_t headers = tuple.local.address.is_v4() ? 20 + 20 : 40 + 20;
+    const std::uint32_t by_path = path_mtu > headers ? path_mtu - headers : 0;
+    // RFC 9293 §3.7.1, MUST-16: SendMSS and the path bound the segment, options come out of it (RFC 6691).
+    std::uint32_t mss = std::min<std::uint32_t>(options.peer_mss, by_path);
+    if (user.maximum_segment != 0) {
+        mss = std::min<std::uint32_t>(mss, user.maximum_segment);
+    }
+    mss = std::max<std::uint32_t>(mss, config.minimum_mss);
+    return mss - std::min(option_bytes(), mss - 1);
+}
+
+std::uint32_t Tcb::option_bytes() const {
+    std::uint32_t size = options.timestamps ? 12 : 0;
+    if (options.sack && (duplicate_pending || !reassembler.empty())) {
+        const std::size_t most = options.timestamps ? 3 : 4;
+        const std::size_t blocks =
+            std::min(reassembler.ranges() + (duplicate_pending ? 1U : 0U), most);
+        size += 4 + 8 * static_cast<std::uint32_t>(blocks);
+    }
+    return size;
+}
+
+std::uint64_t Tcb::window_to_offer() const {
+    const std::uint64_t used = receive.size();
+    const std::uint64_t free = receive_limit > used ? receive_limit - used : 0;
+    const std::uint64_t field_limit = std::uint64_t{65'535} << options.receive_scale;
+    return std::max(std::min(free, field_limit),
+                    rcv.wnd());  // what has been promised stays promised
+}
+
+Duration Tcb::rto(const TcpConfig& config) const {
+    // RFC 6298 §5.7: where the SYN had to be sent again and gave no sample, data starts with 3 s.
+    const bool lost_syn = is_synchronized(state) && syn_transmissions > 1;
+    const Duration unknown =
+        lost_syn ? std::max(seconds(3), config.rto_initial) : config.rto_initial;
+    const Duration base = rtt.has_sample() ? rtt.rto(config) : unknown;
+    const std::int64_t factor = std::int64_t{1} << std::min<int>(recovery.backoff, 30);
+    return base.ns > config.rto_max.ns / factor ? config.rto_max : base * factor;
+}
+
+std::uint32_t Tcb::in_flight() const {
+    const std::uint32_t pipe = retransmission.in_flight();
+    // Without SACK each duplicate ACK stands for a segment that has arrived (RFC 6582's inflation, seen
+    // from the other side).
+    if (options.sack) {
+        return pipe;
+    }
+    return pipe > recovery.duplicate_acks ? pipe - recovery.duplicate_acks : 0;
+}
+
+}  // namespace runnel::tcp

@@ -1,0 +1,218 @@
+#include "runnel/tcp/timeouts/timeouts.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace runnel::tcp {
+
+namespace {
+
+/// The time after which `retries` unanswered transmissions have been made with exponential backoff from
+/// the least RTO: how Linux reads R1 and R2, so that a long RTO doesn't make R2 longer.
+Duration time_of_retries(std::uint32_t retries, const TcpConfig& config) {
+    const std::int64_t ratio = std::max<std::int64_t>(config.rto_max.ns / config.rto_min.ns, 1);
+    const auto doublings =
+        static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(ratio)) - 1);
+    if (retries <= doublings) {
+        return config.rto_min * ((std::int64_t{2} << retries) - 1);
+    }
+    return config.rto_min * ((std::int64_t{2} << doublings) - 1) +
+           config.rto_max * static_cast<std::int64_t>(retries - doublings);
+}
+
+Errc give_up_error(const Tcb& tcb) {
+    return tcb.soft_error != Errc::ok ? tcb.soft_error : Errc::timed_out;
+}
+
+void give_up(Tcb& tcb, Decision decision, Effects& effects) {
+    effects.decide(tcb, decision);
+    effects.end(tcb, give_up_error(tcb));
+}
+
+/// Whether the oldest unacknowledged data has waited too long: user timeout, R2 or an orphan's limit.
+bool waited_too_long(const Tcb& tcb, Instant since, std::uint32_t orphan_tries, Effects& effects) {
+    const TcpConfig& config = effects.config();
+    const Duration waited = effects.now - since;
+    const Duration limit =
+        tcb.user.user_timeout.ns != 0 ? tcb.user.user_timeout : config.user_timeout;
+    if (limit.ns != 0) {
+        return waited >= limit;
+    }
+    const std::uint32_t orphan_limit = config.orphan_retries == 0 ? 8 : config.orphan_retries;
+    if (tcb.orphan && orphan_tries > orphan_limit) {
+        return true;
+    }
+    return waited >= time_of_retries(config.retries2, config);
+}
+
+void on_syn_timeout(Tcb& tcb, Effects& effects) {
+    const TcpConfig& config = effects.config();
+    const std::uint32_t tries =
+        tcb.state == State::syn_sent ? config.syn_retries : config.synack_retries;
+    const Duration limit =
+        tcb.user.user_timeout.ns != 0 ? tcb.user.user_timeout : config.user_timeout;
+    const bool too_long = limit.ns != 0 && effects.now - tcb.opened_at >= limit;
+    if (tcb.syn_transmissions > tries || too_long) {
+        give_up(tcb, Decision::tcp_note_syn_gave_up, effects);
+        return;
+    }
+    (void)tcb.retransmission.mark_all_lost();
+    // 1, 3, 7 … s (RFC 6298 §5.5); profile linux repeats the first four times a second apart.
+    const bool linear = config.syn_linear_timeouts && tcb.syn_transmissions <= 4;
+    if (!linear) {
+        ++tcb.recovery.backoff;
+    }
+    tcb.timers.arm(Timer::retransmit, effects.now + tcb.rto(config));
+}
+
+}  // namespace
+
+void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
+    if (tcb.retransmission.empty()) {
+        return;
+    }
+    if (tcb.snd.una == tcb.snd.iss) {
+        on_syn_timeout(tcb, effects);
+        return;
+    }
+    const Instant since = tcb.retransmission.front().first_sent;
+    if (waited_too_long(tcb, since, tcb.recovery.backoff, effects)) {
+        give_up(tcb, Decision::tcp_note_gave_up, effects);
+        return;
+    }
+    effects.decide(tcb, Decision::tcp_note_retransmission_timeout, tcb.recovery.backoff);
+    // The peer may drop what it had only sacked; where the head is sacked it has (RFC 2018 §8).
+    if (tcb.retransmission.front().sacked) {
+        effects.decide(tcb, Decision::tcp_note_sack_reneging);
+        tcb.retransmission.forget_sacked();
+    }
+    tcb.controller.on_timeout(std::max(tcb.in_flight(), 1U), tcb.recovery.backoff == 0);
+    (void)tcb.retransmission.mark_all_lost();
+    tcb.recovery.state = RecoveryState::loss;
+    tcb.recovery.point = tcb.snd.nxt;
+    tcb.recovery.duplicate_acks = 0;
+    if (tcb.recovery.backoff < 30) {
+        ++tcb.recovery.backoff;
+    }
+    Instant next = effects.now + tcb.rto(effects.config());
+    const Duration limit = tcb.user.user_timeout;
+    // Look again exactly when the user's patience ends (RFC 5482), not a whole RTO later.
+    if (limit.ns != 0 && since + limit > effects.now) {
+        next = std::min(next, since + limit);
+    }
+    tcb.timers.arm(Timer::retransmit, next);
+}
+
+void on_persist_timeout(Tcb& tcb, Effects& effects) {
+    if (!tcb.retransmission.empty() || (tcb.unsent() == 0 && !tcb.fin_queued)) {
+        return;
+    }
+    const TcpConfig& config = effects.config();
+    if (tcb.snd.right_edge() > tcb.data_nxt()) {
+        tcb.override_hold = true;  // §3.8.6.2.1 (4): the override timeout
+        return;
+    }
+    // As long as probes are answered the connection stays (MUST-37); unanswered ones count like
+    // retransmissions.
+    const bool unanswered = tcb.probes_out > 0;
+    if (unanswered && waited_too_long(tcb, tcb.last_received, tcb.probes_out, effects)) {
+        give_up(tcb, Decision::tcp_note_gave_up, effects);
+        return;
+    }
+    const std::uint32_t orphan_limit = config.orphan_retries == 0 ? 8 : config.orphan_retries;
+    if (tcb.orphan && tcb.recovery.backoff > orphan_limit) {
+        // An orphan whose peer never opens its window would stay for ever (Linux).
+        effects.decide(tcb, Decision::tcp_note_gave_up);
+        tcb.reset_due = true;
+        return;
+    }
+    tcb.probe_due = true;
+    if (tcb.probes_out < 255) {
+        ++tcb.probes_out;
+    }
+    if (tcb.recovery.backoff < 30) {
+        ++tcb.recovery.backoff;  // MUST-38 (SHLD-30): exponentially rarer
+    }
+    tcb.timers.arm(Timer::persist, effects.now + tcb.rto(config));
+}
+
+void on_delayed_ack_timeout(Tcb& tcb, Effects& effects) {
+    if (!tcb.ack.delayed()) {
+        return;
+    }
+    // Nothing came to carry it: the exchange is less interactive than thought.
+    tcb.ack.set_interactive(false);
+    tcb.ack.need_now(Decision::tcp_transmit_ack_delayed, false);
+    (void)effects;
+}
+
+void on_keepalive_timeout(Tcb& tcb, Effects& effects) {
+    if (!tcb.user.keepalive || !is_synchronized(tcb.state)) {
+        return;
+    }
+    const TcpConfig& config = effects.config();
+    const Duration idle_limit =
+        tcb.user.keepalive_time.ns != 0 ? tcb.user.keepalive_time : config.keepalive_time;
+    const Duration interval = tcb.user.keepalive_interval.ns != 0 ? tcb.user.keepalive_interval
+                                                                  : config.keepalive_interval;
+    const std::uint32_t probes =
+        tcb.user.keepalive_probes != 0 ? tcb.user.keepalive_probes : config.keepalive_probes;
+    // Data in flight or waiting is probed by its own timers (MUST-26: only while idle).
+    if (!tcb.retransmission.empty() || tcb.unsent() > 0) {
+        tcb.timers.arm(Timer::keepalive, effects.now + idle_limit);
+        return;
+    }
+    const Instant due = tcb.last_received + idle_limit;
+    if (tcb.probes_out == 0 && effects.now < due) {
+        tcb.timers.arm(Timer::keepalive, due);
+        return;
+    }
+    const bool patience_over =
+        tcb.user.user_timeout.ns != 0
+            ? tcb.probes_out > 0 && effects.now - tcb.last_received >= tcb.user.user_timeout
+            : tcb.probes_out >= probes;
+    if (patience_over) {
+        effects.decide(tcb, Decision::tcp_note_keepalive_gave_up, tcb.probes_out);
+        tcb.error = give_up_error(tcb);
+        tcb.reset_due = true;
+        return;
+    }
+    tcb.keepalive_due = true;
+    ++tcb.probes_out;
+    tcb.timers.arm(Timer::keepalive, effects.now + interval);
+}
+
+void on_fin_wait_2_timeout(Tcb& tcb, Effects& effects) {
+    if (tcb.state != State::fin_wait_2 || !tcb.orphan) {
+        return;
+    }
+    effects.decide(tcb, Decision::tcp_note_fin_wait_2_gave_up);
+    effects.end(tcb, Errc::ok);
+}
+
+void on_timers(Tcb& tcb, Effects& effects) {
+    const auto due = [&](Timer timer) {
+        if (!tcb.timers.armed(timer) || tcb.timers.deadline(timer) > effects.now) {
+            return false;
+        }
+        tcb.timers.cancel(timer);
+        return effects.fate == Fate::none && tcb.state != State::closed;
+    };
+    if (due(Timer::retransmit)) {
+        on_retransmission_timeout(tcb, effects);
+    }
+    if (due(Timer::persist)) {
+        on_persist_timeout(tcb, effects);
+    }
+    if (due(Timer::delayed_ack)) {
+        on_delayed_ack_timeout(tcb, effects);
+    }
+    if (due(Timer::keepalive)) {
+        on_keepalive_timeout(tcb, effects);
+    }
+    if (due(Timer::fin_wait_2)) {
+        on_fin_wait_2_timeout(tcb, effects);
+    }
+}
+
+}  // namespace runnel::tcp
