@@ -47,8 +47,8 @@ bool fragment_is_possible(const Ipv4Header& header) {
 }
 
 // What is wrong with the header, once its fields have been read.
-std::optional<Ipv4ParseError> validate(Bytes packet, std::uint8_t version, Ipv4Header& header,
-                                       std::uint8_t& error_offset) {
+std::optional<Ipv4ParseError> validate(Bytes packet, std::size_t packet_size, std::uint8_t version,
+                                       Ipv4Header& header, std::uint8_t& error_offset) {
     if (version != 4) {
         return Ipv4ParseError::bad_version;
     }
@@ -65,7 +65,7 @@ std::optional<Ipv4ParseError> validate(Bytes packet, std::uint8_t version, Ipv4H
     if (header.total_length < header.header_length) {
         return Ipv4ParseError::bad_total_length;
     }
-    if (header.total_length > packet.size()) {
+    if (header.total_length > packet_size) {
         return Ipv4ParseError::truncated;
     }
     if (header.is_fragment() && !fragment_is_possible(header)) {
@@ -84,6 +84,10 @@ std::optional<Ipv4ParseError> validate(Bytes packet, std::uint8_t version, Ipv4H
 }  // namespace
 
 Ipv4Parse parse_ipv4(Bytes packet) {
+    return parse_ipv4(packet, packet.size());
+}
+
+Ipv4Parse parse_ipv4(Bytes packet, std::size_t packet_size) {
     Ipv4Parse parse;
     Ipv4Header& header = parse.header;
     ByteReader reader(packet);
@@ -104,7 +108,8 @@ Ipv4Parse parse_ipv4(Bytes packet) {
     if (!reader.ok()) {
         parse.error = Ipv4ParseError::truncated;
     } else {
-        parse.error = validate(packet, version_and_length >> 4, header, parse.error_offset);
+        parse.error =
+            validate(packet, packet_size, version_and_length >> 4, header, parse.error_offset);
     }
     return parse;
 }

@@ -57,6 +57,9 @@ struct Ipv4Parse {
 /// Reads and validates the header at the start of `packet`, checksum included (RFC 1122 §3.2.1.1 to .2).
 /// Bytes beyond the total length are link padding and no error.
 [[nodiscard]] Ipv4Parse parse_ipv4(Bytes packet);
+/// The same for a packet of `packet_size` bytes that lies in pieces, of which `front` is the first and holds
+/// the whole header.
+[[nodiscard]] Ipv4Parse parse_ipv4(Bytes front, std::size_t packet_size);
 
 /// Writes a header of 20 bytes with its checksum (`checksum`, `header_length` and `source_route` of
 /// `header` are not looked at); returns 20, or 0 when it doesn't fit.

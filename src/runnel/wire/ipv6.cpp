@@ -205,6 +205,10 @@ private:
 }  // namespace
 
 Ipv6Parse parse_ipv6(Bytes packet) {
+    return parse_ipv6(packet, packet.size());
+}
+
+Ipv6Parse parse_ipv6(Bytes packet, std::size_t packet_size) {
     Ipv6Parse parse;
     Ipv6Header& header = parse.header;
     ByteReader reader(packet);
@@ -218,7 +222,7 @@ Ipv6Parse parse_ipv6(Bytes packet) {
         parse.error = Ipv6ParseError::bad_version;
         return parse;
     }
-    if (!reader.ok() || header.payload_length > reader.remaining()) {
+    if (!reader.ok() || header.total_length() > packet_size) {
         parse.error = Ipv6ParseError::truncated;
         return parse;
     }

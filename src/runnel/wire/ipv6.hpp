@@ -42,6 +42,9 @@ struct Ipv6Parse {
 
 /// Reads the fixed header at the start of `packet`. Bytes beyond the payload length are link padding.
 [[nodiscard]] Ipv6Parse parse_ipv6(Bytes packet);
+/// The same for a packet of `packet_size` bytes that lies in pieces, of which `front` is the first and holds
+/// the whole header.
+[[nodiscard]] Ipv6Parse parse_ipv6(Bytes front, std::size_t packet_size);
 
 /// Writes the fixed header; returns 40, or 0 when it doesn't fit. Both addresses must be IPv6.
 std::size_t emit_ipv6(const Ipv6Header& header, MutableBytes out);
