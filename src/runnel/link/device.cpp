@@ -22,11 +22,12 @@ namespace {
 
 /// The longest virtio_net_hdr in use: ten bytes and num_buffers.
 constexpr std::size_t kLongestHeader = 12;
+constexpr std::size_t kLine = 64;
 /// Frames up to this size are copied out, so that they don't pin a large chunk.
-constexpr std::size_t kPackLimit = kSmallChunk - 64;
+constexpr std::size_t kPackLimit = kSmallChunk - kLine;
 
 constexpr std::size_t round_up_to_line(std::size_t size) {
-    return (size + 63) / 64 * 64;
+    return (size + kLine - 1) / kLine * kLine;
 }
 
 struct DropText {
@@ -77,15 +78,13 @@ const char* sentence(LinkDrop drop) {
     return text_of(drop).sentence;
 }
 
-std::byte* Device::scratch(BufferPool& pool) {
-    if (!scratch_) {
-        scratch_ = pool.allocate(kLargeChunk);
+void Device::prepare_scratch(Intake& intake) {
+    if (!intake.scratch) {
+        intake.scratch = intake.pool.allocate(kLargeChunk);
     }
-    if (scratch_) {
-        return scratch_.data();
-    }
-    // A small frame is copied out anyway: an acknowledgement still gets in, and may free memory.
-    return spare_scratch_.data();
+    // Without a large chunk a small frame can still be copied out: an acknowledgement gets in, and may
+    // free memory.
+    intake.memory = intake.scratch ? intake.scratch.data() : spare_scratch_.data();
 }
 
 std::size_t Device::receive(BufferPool& pool, FrameBatch& out, std::size_t max_frames) {
@@ -95,10 +94,12 @@ std::size_t Device::receive(BufferPool& pool, FrameBatch& out, std::size_t max_f
         drained_ = true;
         return 0;
     }
+    Intake intake{pool};
     for (std::size_t reads = 0; reads < max_frames; ++reads) {
+        prepare_scratch(intake);
         // One contiguous read: the virtio_net_hdr ends where the frame begins.
         const std::size_t start = frame_offset_ - std::size_t{header_size_};
-        const ssize_t size = ::read(fd_.get(), scratch(pool) + start, kLargeChunk - start);
+        const ssize_t size = ::read(fd_.get(), intake.memory + start, kLargeChunk - start);
         if (size < 0) {
             if (errno == EINTR) {
                 continue;
@@ -113,7 +114,7 @@ std::size_t Device::receive(BufferPool& pool, FrameBatch& out, std::size_t max_f
                 LinkError{LinkErrorKind::no_device, 0, "The other end of the link was closed."};
             break;
         }
-        if (accept_frame(pool, out, static_cast<std::size_t>(size))) {
+        if (accept_frame(intake, out, static_cast<std::size_t>(size))) {
             ++appended;
         }
     }
@@ -121,7 +122,7 @@ std::size_t Device::receive(BufferPool& pool, FrameBatch& out, std::size_t max_f
 }
 
 /// Judges what was just read into the scratch and appends it, unless it is dropped.
-bool Device::accept_frame(BufferPool& pool, FrameBatch& out, std::size_t size) {
+bool Device::accept_frame(Intake& intake, FrameBatch& out, std::size_t size) {
     if (size <= header_size_) {
         count(LinkDrop::receive_bad_header);
         return false;
@@ -132,15 +133,14 @@ bool Device::accept_frame(BufferPool& pool, FrameBatch& out, std::size_t size) {
     }
     std::optional<Offload> offload = Offload{};
     if (header_size_ != 0) {
-        const std::byte* memory = scratch_ ? scratch_.data() : spare_scratch_.data();
-        const std::byte* header = memory + frame_offset_ - header_size_;
+        const std::byte* header = intake.memory + frame_offset_ - header_size_;
         offload = parse_virtio_net(Bytes(header, kVirtioNetHeaderSize), order_);
         if (!offload) {
             count(LinkDrop::receive_bad_header);
             return false;
         }
     }
-    Slice slice = store_frame(pool, size - header_size_);
+    Slice slice = store_frame(intake, size - header_size_);
     if (slice.empty()) {
         count(LinkDrop::receive_no_buffer);
         return false;
@@ -157,28 +157,25 @@ bool Device::accept_frame(BufferPool& pool, FrameBatch& out, std::size_t size) {
 }
 
 /// The scratch's frame in memory that it may keep, or an empty slice.
-Slice Device::store_frame(BufferPool& pool, std::size_t size) {
+Slice Device::store_frame(Intake& intake, std::size_t size) const {
+    const auto length = static_cast<std::uint32_t>(size);
     if (size > kPackLimit) {
-        if (!scratch_) {
-            return {};
-        }
-        return {std::move(scratch_), frame_offset_, static_cast<std::uint32_t>(size)};
+        // Without a chunk, `scratch` is none and the frame lies in the spare scratch: no place for it.
+        return intake.scratch ? Slice(std::move(intake.scratch), frame_offset_, length) : Slice();
     }
     // The same place in its cache line as in the scratch.
-    const std::size_t shift = frame_offset_ % 64;
-    std::size_t begin = round_up_to_line(packed_used_) + shift;
-    if (!packed_ || begin + size > packed_.capacity()) {
-        packed_ = pool.allocate(kSmallChunk);
-        packed_used_ = 0;
+    const std::size_t shift = frame_offset_ % kLine;
+    std::size_t begin = round_up_to_line(intake.packed_used) + shift;
+    if (!intake.packed || begin + size > intake.packed.capacity()) {
+        intake.packed = intake.pool.allocate(kSmallChunk);
         begin = shift;
-        if (!packed_) {
+        if (!intake.packed) {
             return {};
         }
     }
-    const std::byte* memory = scratch_ ? scratch_.data() : spare_scratch_.data();
-    std::memcpy(packed_.data() + begin, memory + frame_offset_, size);
-    packed_used_ = static_cast<std::uint32_t>(begin + size);
-    return {packed_, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(size)};
+    std::memcpy(intake.packed.data() + begin, intake.memory + frame_offset_, size);
+    intake.packed_used = static_cast<std::uint32_t>(begin + size);
+    return {intake.packed, static_cast<std::uint32_t>(begin), length};
 }
 
 void Device::note_receive_error(int number) {

@@ -91,7 +91,7 @@ public:
     /// A packet socket on an interface, typically one end of a veth pair. Frames of VLANs are not
     /// received: the kernel takes the tag out of them, and they would look untagged.
     [[nodiscard]] static LinkResult<Device> open_packet(const PacketOptions& options);
-    /// Adopts a TUN or TAP descriptor, a packet socket, or a datagram or seqpacket socket with a frame a
+    /// Adopts a TUN or TAP descriptor (opened with IFF_NO_PI), a packet socket, or a datagram or seqpacket socket with a frame a
     /// message. `vnet_hdr`: each frame has a virtio_net_hdr in front (10 bytes; 12 if a TUN says so). On an
     /// error the descriptor stays the caller's, else the Device closes it.
     [[nodiscard]] static LinkResult<Device> from_fd(int fd, LinkLayer layer, bool vnet_hdr,
@@ -110,8 +110,8 @@ public:
 
     /// Reads at most `max_frames` frames without waiting and appends them to `out`, each in one slice of
     /// `pool`. A frame under 4 KB shares a small chunk with its neighbours; a larger one has a large chunk
-    /// of its own. Without a buffer a frame is read and dropped. Returns how many were appended. The pool
-    /// must outlive the Device, which keeps chunks of it between calls.
+    /// of its own. Without a buffer a frame is read and dropped. Returns how many were appended; what was
+    /// dropped counts towards `max_frames`, too. Nothing of the pool is kept between calls.
     std::size_t receive(BufferPool& pool, FrameBatch& out, std::size_t max_frames);
     /// Whether the latest `receive` stopped because the device had no more.
     [[nodiscard]] bool drained() const { return drained_; }
@@ -133,12 +133,21 @@ private:
     Device() : spare_scratch_(kLargeChunk) {}
     [[nodiscard]] static LinkResult<Device> open_tuntap(const TunOptions& options, LinkLayer layer);
     LinkResult<void> adopt_tun(bool vnet_hdr);
+    LinkResult<void> adopt_socket(bool vnet_hdr, std::optional<MacAddress> own_mac);
     LinkResult<void> describe_interface(std::optional<MacAddress> own_mac);
     void set_offloads(bool vnet_hdr, bool may_send);
 
-    [[nodiscard]] std::byte* scratch(BufferPool& pool);
-    bool accept_frame(BufferPool& pool, FrameBatch& out, std::size_t size);
-    [[nodiscard]] Slice store_frame(BufferPool& pool, std::size_t size);
+    /// The chunks at work during one `receive`.
+    struct Intake {
+        BufferPool& pool;
+        ChunkRef scratch = {};        ///< what the next frame is read into, if the pool had one
+        std::byte* memory = nullptr;  ///< its bytes, or those of `spare_scratch_`
+        ChunkRef packed = {};         ///< the small chunk that small frames are being copied into
+        std::uint32_t packed_used = 0;
+    };
+    void prepare_scratch(Intake& intake);
+    bool accept_frame(Intake& intake, FrameBatch& out, std::size_t size);
+    [[nodiscard]] Slice store_frame(Intake& intake, std::size_t size) const;
     void note_receive_error(int number);
     bool send_one(const Frame& frame);
     void note_send_error(int number);
@@ -157,10 +166,8 @@ private:
     unsigned interface_index_ = 0;
     std::string name_;
 
-    ChunkRef scratch_;                      ///< what the next frame is read into
-    std::vector<std::byte> spare_scratch_;  ///< the same when the pool has no large chunk
-    ChunkRef packed_;  ///< the small chunk that small frames are being copied into
-    std::uint32_t packed_used_ = 0;
+    std::vector<std::byte>
+        spare_scratch_;  ///< what frames are read into when the pool has no large chunk
     LinkCounters counters_;
     std::optional<LinkError> failure_;
 };

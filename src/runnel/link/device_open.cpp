@@ -2,18 +2,19 @@
 // sockets (packet(7)) and descriptors handed in. Every refusal becomes a sentence that says what to try.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <linux/filter.h>
-#include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -307,21 +308,8 @@ LinkResult<Device> Device::from_fd(int fd, LinkLayer layer, bool vnet_hdr, std::
                                        "or SOCK_DGRAM."));
         }
         device.ends_with_empty_read_ = type == SOCK_SEQPACKET;
-        int domain = 0;
-        size = sizeof(domain);
-        (void)::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-        if (domain == AF_PACKET) {
-            device.kind_ = DeviceKind::packet;
-            int has = 0;
-            size = sizeof(has);
-            (void)::getsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &has, &size);
-            if ((has != 0) != vnet_hdr) {
-                return refuse(
-                    link_failure(LinkErrorKind::not_supported, 0,
-                                 fmt::format("Descriptor {} is a packet socket {} PACKET_VNET_HDR",
-                                             fd, has != 0 ? "with" : "without"),
-                                 "Say so when handing it in."));
-            }
+        if (auto done = device.adopt_socket(vnet_hdr, mac); !done) {
+            return refuse(std::unexpected(std::move(done.error())));
         }
     } else if (auto done = device.adopt_tun(vnet_hdr); !done) {
         return refuse(std::unexpected(std::move(done.error())));
@@ -331,6 +319,43 @@ LinkResult<Device> Device::from_fd(int fd, LinkLayer layer, bool vnet_hdr, std::
             link_failure(errno, fmt::format("Can't make descriptor {} non-blocking", fd)));
     }
     return device;
+}
+
+/// A packet socket tells the interface it is bound to; any other socket has nothing to tell.
+LinkResult<void> Device::adopt_socket(bool vnet_hdr, std::optional<MacAddress> own_mac) {
+    int domain = 0;
+    socklen_t size = sizeof(domain);
+    (void)::getsockopt(fd_.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size);
+    if (domain != AF_PACKET) {
+        return {};
+    }
+    kind_ = DeviceKind::packet;
+    int has = 0;
+    size = sizeof(has);
+    (void)::getsockopt(fd_.get(), SOL_PACKET, PACKET_VNET_HDR, &has, &size);
+    if ((has != 0) != vnet_hdr) {
+        return link_failure(LinkErrorKind::not_supported, 0,
+                            fmt::format("Descriptor {} is a packet socket {} PACKET_VNET_HDR",
+                                        fd_.get(), has != 0 ? "with" : "without"),
+                            "Say so when handing it in.");
+    }
+    sockaddr_ll bound{};
+    size = sizeof(bound);
+    if (::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0 ||
+        bound.sll_ifindex == 0) {
+        return link_failure(
+            LinkErrorKind::not_supported, errno,
+            fmt::format("Descriptor {} is a packet socket of no interface", fd_.get()),
+            "Bind it to one first.");
+    }
+    interface_index_ = static_cast<unsigned>(bound.sll_ifindex);
+    std::array<char, IFNAMSIZ> interface{};
+    if (::if_indextoname(interface_index_, interface.data()) != nullptr) {
+        name_ = interface.data();
+    }
+    std::memcpy(mac_.bytes.data(), bound.sll_addr, mac_.bytes.size());
+    mac_ = own_mac.value_or(mac_);
+    return {};
 }
 
 /// A descriptor that is no socket must be a TUN or TAP, set up the way the caller says.
@@ -354,9 +379,8 @@ LinkResult<void> Device::adopt_tun(bool vnet_hdr) {
         return mismatch(tap ? "is a TAP and carries Ethernet frames, not IP packets"
                             : "is a TUN and carries IP packets, not Ethernet frames");
     }
-    if ((request.ifr_flags & IFF_NO_PI) == 0) {
-        return mismatch("was opened without IFF_NO_PI");
-    }
+    // Whether it was opened with IFF_NO_PI can't be asked: TUNGETIFF sets the same bit (as IFF_NOFILTER)
+    // on every TUN that has no address filter. Measured on 6.18.
     if (has_header != vnet_hdr) {
         return mismatch(has_header ? "was opened with IFF_VNET_HDR: hand it in as such"
                                    : "was opened without IFF_VNET_HDR: hand it in as such");

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ctime>
 
 #include "runnel/link/netlink_message.hpp"
 
@@ -24,6 +25,10 @@ constexpr std::size_t kAnswerBuffer = 64 * 1024;
 constexpr int kAnswerTimeoutSeconds = 5;
 // Datagrams read for one request; a dump of 16 K interfaces stays below.
 constexpr unsigned kMaxAnswerDatagrams = 4096;
+
+// Two seconds in all.
+constexpr unsigned kAddressTries = 2000;
+constexpr long kAddressPauseNanoseconds = 1'000'000;
 
 constexpr std::string_view kPermissionAdvice =
     "Changing the network needs CAP_NET_ADMIN: run as root, or in a private namespace (unshare "
@@ -308,6 +313,34 @@ LinkResult<void> Netlink::add_address(std::string_view interface, const Cidr& ad
     return change_address(
         RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, interface, address, options,
         fmt::format("Can't add the address {} to {}", to_string(address), interface));
+}
+
+bool Netlink::is_local(const IpAddress& address) {
+    NetlinkRequest request(RTM_GETROUTE, NLM_F_ACK);
+    rtmsg head{};
+    head.rtm_family = netlink_family(address);
+    head.rtm_dst_len = address.is_v4() ? 32 : 128;
+    request.header(head);
+    request.attribute(RTA_DST, address.wire_bytes());
+    bool local = false;
+    const auto done = transact(request, "Can't look up a route", [&](std::uint16_t, Bytes body) {
+        const auto answer = read_netlink_header<rtmsg>(body);
+        local = answer && answer->rtm_type == RTN_LOCAL;
+    });
+    return done && local;
+}
+
+LinkResult<void> Netlink::wait_for_address(const IpAddress& address) {
+    for (unsigned i = 0; i < kAddressTries; ++i) {
+        if (is_local(address)) {
+            return {};
+        }
+        const timespec pause{0, kAddressPauseNanoseconds};
+        (void)::nanosleep(&pause, nullptr);
+    }
+    return link_failure(LinkErrorKind::other, 0,
+                        fmt::format("The kernel takes no packets for {} yet", to_string(address)),
+                        "Is its interface switched on?");
 }
 
 LinkResult<void> Netlink::remove_address(std::string_view interface, const Cidr& address) {

@@ -74,6 +74,11 @@ public:
 
     LinkResult<void> add_address(std::string_view interface, const Cidr& address,
                                  const AddressOptions& options = {});
+    /// Waits until the kernel takes packets for an address of its own, at most two seconds. An IPv4 address
+    /// is ready as soon as it is set and its interface is on; for IPv6 the kernel finishes the work later,
+    /// even without duplicate address detection, and until then drops what comes (seen on 6.18: some
+    /// milliseconds, enough to lose a SYN and wait a second for the next).
+    LinkResult<void> wait_for_address(const IpAddress& address);
     LinkResult<void> remove_address(std::string_view interface, const Cidr& address);
     LinkResult<void> add_route(const RouteOptions& route);
     LinkResult<void> create_veth(const VethOptions& options);
@@ -92,6 +97,8 @@ private:
     LinkResult<void> change_link(std::string_view interface, const std::string& what,
                                  const std::function<void(NetlinkRequest&)>& fill,
                                  unsigned flags = 0, unsigned change = 0);
+    /// Whether a packet for `address` would be delivered here.
+    [[nodiscard]] bool is_local(const IpAddress& address);
     LinkResult<void> change_address(std::uint16_t type, std::uint16_t flags,
                                     std::string_view interface, const Cidr& address,
                                     const AddressOptions& options, const std::string& what);
