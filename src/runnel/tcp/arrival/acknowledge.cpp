@@ -76,10 +76,11 @@ void release(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
     }
 }
 
-void enter_recovery(Tcb& tcb, const Segment& segment, const AckSummary& summary, Effects& effects) {
+void enter_recovery(Tcb& tcb, const Segment& segment, Effects& effects) {
     effects.decide(tcb, Decision::tcp_note_fast_recovery, segment,
                    tcb.retransmission.segments_lost());
-    tcb.controller.on_loss(std::max(summary.flight_before, 1U));
+    // FlightSize of RFC 5681 equation 4: all that is unacknowledged.
+    tcb.controller.on_loss(tcb.retransmission.segments_out());
     tcb.recovery.state = RecoveryState::recovery;
     tcb.recovery.point = tcb.snd.nxt;
 }
@@ -143,7 +144,7 @@ void detect_loss(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects&
     }
     if (recovery.state < RecoveryState::recovery) {
         if (summary.segments_lost > 0) {
-            enter_recovery(tcb, segment, summary, effects);
+            enter_recovery(tcb, segment, effects);
         } else {
             const bool disorder =
                 tcb.retransmission.segments_sacked() > 0 || recovery.duplicate_acks > 0;

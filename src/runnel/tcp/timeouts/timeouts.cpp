@@ -86,7 +86,7 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
         effects.decide(tcb, Decision::tcp_note_sack_reneging);
         tcb.retransmission.forget_sacked();
     }
-    tcb.controller.on_timeout(std::max(tcb.in_flight(), 1U), tcb.recovery.backoff == 0);
+    tcb.controller.on_timeout(tcb.retransmission.segments_out(), tcb.recovery.backoff == 0);
     (void)tcb.retransmission.mark_all_lost();
     tcb.recovery.state = RecoveryState::loss;
     tcb.recovery.point = tcb.snd.nxt;
