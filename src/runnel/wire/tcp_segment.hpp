@@ -76,6 +76,8 @@ enum class TcpParseError : std::uint8_t {
 /// Parses a TCP header at the start of `bytes` (header and payload). Does not look at the checksum.
 /// A bad option length yields the error with no header: RFC 9293 §3.1 leaves the reaction open, we drop
 /// as a segment that can't be trusted.
+/// Bad is a length below 2 or past the header; a known option of another length than its own is skipped as
+/// one that isn't understood, as Linux does. Options that only a SYN may carry are skipped without SYN.
 struct TcpParse {
     TcpHeader header;
     std::optional<TcpParseError> error;

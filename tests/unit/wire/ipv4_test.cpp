@@ -123,7 +123,8 @@ TEST(Ipv4, Fragments) {
     EXPECT_TRUE(last.header.is_fragment());
     EXPECT_EQ(last.header.fragment_offset, 1480);
     EXPECT_EQ(fragment(0x2000, 1481).error, Ipv4ParseError::bad_fragment) << "not a multiple of 8";
-    EXPECT_FALSE(fragment(0x1fff - 3, 8 + 3).error) << "20 + 65,488 + 8 + 3 still fits";
+    EXPECT_FALSE(fragment(0x1fff - 3, 11).error) << "20 + 65,504 + 11 just fits";
+    EXPECT_EQ(fragment(0x1fff - 3, 12).error, Ipv4ParseError::bad_fragment);
     EXPECT_EQ(fragment(0x1fff, 8).error, Ipv4ParseError::bad_fragment) << "the ping of death";
 }
 
