@@ -109,6 +109,30 @@ TEST_F(Close, DataGoesBeforeTheFin) {
     EXPECT_NE(flags.find('F'), std::string::npos);
 }
 
+TEST_F(Close, AFinNeedsWindowToo) {
+    established(syn_ack(1).mss(1000).win(1000));
+    writes(std::string(1000, 'x'));
+    stack().close(connection, now);
+    const Sent data = sent_one();
+    EXPECT_EQ(data.flags, "PA");
+    arrives(ack(1, 1001).win(0));
+    sends_nothing();
+    EXPECT_EQ(next_timeout().front().reason, Decision::tcp_transmit_window_probe);
+    arrives(ack(1, 1001).win(100));
+    EXPECT_EQ(sent_one().flags, "FA");
+}
+
+TEST_F(Close, TooManyOrphansAreAborted) {
+    config.max_orphans = 1;
+    established();
+    stack().close(connection, now);
+    EXPECT_EQ(sent_one().flags, "FA");
+    tuple.remote.port = 2001;
+    established();
+    stack().close(connection, now);
+    EXPECT_EQ(sent_one().flags, "RA");
+}
+
 TEST_F(Close, ALostFinIsRepeated) {
     established();
     stack().close(connection, now);

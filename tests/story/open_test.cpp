@@ -173,6 +173,17 @@ TEST_F(Open, ABadAckInSynReceivedIsAnsweredByAReset) {
     EXPECT_TRUE(stack().accept(listener, now).has_value());
 }
 
+TEST_F(Open, ASegmentBeyondTheWindowIsAnsweredInSynReceivedToo) {
+    listens();
+    arrives(syn());
+    (void)sent();
+    arrives(ack(1'000'000, 1).text("x"));
+    const Sent answer = sent_one();
+    EXPECT_EQ(answer.flags, "A");
+    EXPECT_EQ(answer.seq, 1u);
+    EXPECT_EQ(answer.ack, 1u);
+}
+
 TEST_F(Open, NobodyListens) {
     arrives(syn());
     const Sent reset = sent_one();

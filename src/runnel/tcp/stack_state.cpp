@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "runnel/tcp/calls/calls.hpp"
 #include "runnel/tcp/close/reset.hpp"
 #include "runnel/tcp/open/isn.hpp"
 #include "runnel/tcp/timeouts/timeouts.hpp"
@@ -128,7 +129,15 @@ void StackState::forget_embryo(Tcb& tcb) {
     tcb.embryo = false;
 }
 
+void StackState::abort_orphan(Tcb& tcb, Effects& effects) {
+    effects.decide(tcb, Decision::tcp_note_too_many_orphans);
+    abort_connection(tcb, effects);
+}
+
 void StackState::erase(Connection& connection) {
+    if (connection.tcb.orphan) {
+        --orphans_;
+    }
     wheel_.cancel(connection.node);
     connection.tcb.receive.clear();
     connections_.erase(ConnectionHandle::from_packed(connection.tcb.handle));

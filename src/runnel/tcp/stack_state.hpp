@@ -66,8 +66,12 @@ public:
     /// The same for the last event of a user who lets go: CLOSE and ABORT. What is over already goes.
     template <class F>
     void release(Connection& connection, Instant now, F&& f) {
+        connection.tcb.orphan = true;
+        ++orphans_;
         if (connection.tcb.detached) {
             erase(connection);
+        } else if (orphans_ > config_.max_orphans) {
+            event(connection, now, abort_orphan);
         } else {
             event(connection, now, f);
         }
@@ -77,6 +81,7 @@ public:
     [[nodiscard]] const TcpConfig& config() const { return config_; }
 
 private:
+    static void abort_orphan(Tcb& tcb, Effects& effects);
     /// What a demux entry means: a connection or a TIME-WAIT entry, by index.
     static constexpr std::uint64_t kTimeWait = std::uint64_t{1} << 32;
 
@@ -120,6 +125,7 @@ private:
     std::vector<UserEvent> events_;
     FourTuple last_tuple_;  ///< of the last segment: a batch is mostly of one connection
     ConnectionHandle last_connection_;
+    std::uint32_t orphans_ = 0;  ///< connections that have no user any more and are not gone yet
 };
 
 /// The snapshot of one connection.

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
+#include <utility>
 #include <vector>
 
 #include <boost/container/static_vector.hpp>
@@ -64,6 +66,24 @@ struct Frame {
     SliceList body;
 
     Frame() {}  // head_storage is left unset on purpose: it is written before it is read
+    // Copies and moves carry only the part of head_storage that is in use.
+    Frame(const Frame& other) : body(other.body) { take_head(other); }
+    Frame(Frame&& other) noexcept : body(std::move(other.body)) { take_head(other); }
+    Frame& operator=(const Frame& other) {
+        if (this != &other) {
+            take_head(other);
+            body = other.body;
+        }
+        return *this;
+    }
+    Frame& operator=(Frame&& other) noexcept {
+        if (this != &other) {
+            take_head(other);
+            body = std::move(other.body);
+        }
+        return *this;
+    }
+    ~Frame() = default;
 
     [[nodiscard]] Bytes head() const { return Bytes(head_storage).subspan(head_begin, head_size); }
     /// The place for a header written front to back; call `set_head_size` afterwards.
@@ -85,6 +105,19 @@ struct Frame {
         return total;
     }
     [[nodiscard]] std::size_t size() const { return head_size + body_size(); }
+
+private:
+    void take_head(const Frame& other) {
+        offload = other.offload;
+        interface = other.interface;
+        reason = other.reason;
+        head_begin = other.head_begin;
+        head_size = other.head_size;
+        if (head_size > 0) {
+            std::memcpy(head_storage.data() + head_begin, other.head_storage.data() + head_begin,
+                        head_size);
+        }
+    }
 };
 
 /// Frames move in batches. The vector is the caller's and is reused, so that it stops allocating.

@@ -48,6 +48,13 @@ void answer_unacceptable(Tcb& tcb, const Segment& segment, Decision reason, Effe
     tcb.ack.need_now(reason, true);
 }
 
+/// The peer's SYN,ACK of a simultaneous open (§3.5, figure 8, message 6): its SYN is old, its ACK completes
+/// the handshake. Answering it with our own SYN,ACK would go on for ever.
+bool completes_simultaneous_open(const Tcb& tcb, const Segment& segment) {
+    return tcb.state == State::syn_received && segment.flags().syn() && segment.flags().ack() &&
+           segment.seq == tcb.rcv.irs && segment.end() == tcb.rcv.nxt && segment.ack == tcb.snd.nxt;
+}
+
 void note_duplicate(Tcb& tcb, const Segment& segment) {
     // RFC 2883 §4.1: tell the sender which octets came twice.
     if (!tcb.options.sack || segment.length == 0) {
@@ -75,7 +82,7 @@ bool check_sequence(Tcb& tcb, const Segment& segment, Effects& effects) {
         answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
         return false;
     }
-    if (!acceptable(tcb, segment)) {
+    if (!acceptable(tcb, segment) && !completes_simultaneous_open(tcb, segment)) {
         if (segment.flags().rst()) {
             effects.decide(tcb, Decision::tcp_drop_rst_outside_window, segment);
             return false;
@@ -138,7 +145,7 @@ bool check_reset(Tcb& tcb, const Segment& segment, Effects& effects) {
 }
 
 bool check_syn(Tcb& tcb, const Segment& segment, Effects& effects) {
-    if (!segment.flags().syn()) {
+    if (!segment.flags().syn() || completes_simultaneous_open(tcb, segment)) {
         return true;
     }
     if (tcb.state == State::syn_received && tcb.passive) {

@@ -61,7 +61,8 @@ void grow_receive_limit(Tcb& tcb, std::uint32_t arrived, const TcpConfig& config
     if (!config.window_autotuning || tcb.user.receive_buffer != 0) {
         return;
     }
-    if (tcb.receive.size() > tcb.receive_limit / 2) {
+    // What the reader had not taken before this segment came says whether it keeps up.
+    if (tcb.receive.size() > arrived + std::uint64_t{tcb.receive_limit} / 2) {
         return;
     }
     const std::uint64_t grown = std::uint64_t{tcb.receive_limit} + 2 * std::uint64_t{arrived};

@@ -15,7 +15,7 @@ Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flag
 Result<SliceList> receive_slices(Tcb& tcb, std::size_t limit, Effects& effects);
 /// CLOSE of the sending half, §3.10.4: a FIN after what is queued.
 Status close_send(Tcb& tcb, Effects& effects);
-/// CLOSE by a user who is gone: both halves. Unread data makes it an ABORT (RFC 2525 §2.17).
+/// CLOSE by a user who has let go (`tcb.orphan` is set): both halves. Unread data makes it an ABORT (RFC 2525 §2.17).
 void close_both(Tcb& tcb, Effects& effects);
 /// ABORT, §3.10.5.
 void abort_connection(Tcb& tcb, Effects& effects);

@@ -41,7 +41,6 @@ void close_both(Tcb& tcb, Effects& effects) {
         abort_connection(tcb, effects);
         return;
     }
-    tcb.orphan = true;
     (void)close_send(tcb, effects);
 }
 
@@ -49,7 +48,6 @@ void abort_connection(Tcb& tcb, Effects& effects) {
     if (tcb.detached || tcb.state == State::closed) {
         return;
     }
-    tcb.orphan = true;
     tcb.receive.clear();
     if (tcb.state == State::syn_sent) {
         effects.end(tcb, Errc::ok);

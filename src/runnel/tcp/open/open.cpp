@@ -206,6 +206,7 @@ void StackState::close_listener(ListenerHandle handle, Instant now) {
     for (const ConnectionHandle connection : waiting) {
         Connection* c = connections_.find(connection);
         c->tcb.orphan = true;
+        ++orphans_;
         if (c->tcb.detached) {
             erase(*c);
             continue;

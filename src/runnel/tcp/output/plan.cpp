@@ -106,8 +106,14 @@ Plan plan_fin(const Tcb& tcb, const TcpConfig& config) {
     if (!tcb.fin_queued || tcb.fin_sent) {
         return nothing(Decision::tcp_hold_nothing_to_send);
     }
-    plan.kind = Plan::Kind::data;
     plan.seq = tcb.data_nxt();
+    if (plan.seq >= tcb.snd.right_edge()) {
+        // A FIN takes up a number and so needs window like an octet.
+        plan.reason = Decision::tcp_hold_zero_window;
+        plan.blocked_by_window = true;
+        return plan;
+    }
+    plan.kind = Plan::Kind::data;
     plan.mss = tcb.send_mss(config);
     plan.fin = true;
     plan.reason = Decision::tcp_transmit_fin;
@@ -161,7 +167,7 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
     }
     plan.kind = Plan::Kind::data;
     plan.length = static_cast<std::uint32_t>(length);
-    plan.fin = tcb.fin_queued && length == available;
+    plan.fin = tcb.fin_queued && length == available && length < usable;
     plan.reason = urgent ? Decision::tcp_transmit_urgent : reason;
     return plan;
 }
@@ -188,11 +194,13 @@ Plan plan_next_segment(const Tcb& tcb, const TcpConfig& config) {
     if (tcb.detached) {
         return nothing(Decision::tcp_hold_nothing_to_send);
     }
-    if (tcb.state == State::syn_sent || tcb.snd.una == tcb.snd.iss) {
-        return plan_syn(tcb);
-    }
     Plan held = nothing(Decision::tcp_hold_nothing_to_send);
-    if (sends_data(tcb.state)) {
+    if (tcb.snd.una == tcb.snd.iss) {
+        held = plan_syn(tcb);
+        if (held.kind != Plan::Kind::nothing || tcb.state == State::syn_sent) {
+            return held;
+        }
+    } else if (sends_data(tcb.state)) {
         plan = plan_retransmission(tcb, config);
         if (plan.kind != Plan::Kind::nothing) {
             return plan;

@@ -138,6 +138,9 @@ std::uint32_t RetransmissionQueue::mark_sacked(Seq64 left, Seq64 right, AckSumma
 }
 
 std::uint32_t RetransmissionQueue::mark_lost_below_sacked(std::uint32_t threshold) {
+    if (sacked_ == 0) {
+        return 0;
+    }
     std::uint32_t above = 0;
     std::uint32_t news = 0;
     for (std::size_t i = records_.size(); i-- > 0;) {

@@ -104,7 +104,7 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
 }
 
 void on_persist_timeout(Tcb& tcb, Effects& effects) {
-    if (!tcb.retransmission.empty() || (tcb.unsent() == 0 && !tcb.fin_queued)) {
+    if (!tcb.retransmission.empty() || (tcb.unsent() == 0 && (!tcb.fin_queued || tcb.fin_sent))) {
         return;
     }
     const TcpConfig& config = effects.config();
