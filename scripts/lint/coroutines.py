@@ -114,6 +114,25 @@ def _makes_temporary(argument: str) -> bool:
     return bool(re.search(r"[({\"]|[^-<>=!&|+*/]\+[^+]|\bco_await\b", argument))
 
 
+def _around(expression: str, at: int) -> str:
+    """The expression without the bracketed groups that do not hold `at`: what the co_await is inside of."""
+    kept, opened = [], []
+    closes = {}
+    for index, char in enumerate(expression):
+        if char in "([{":
+            opened.append(index)
+        elif char in ")]}" and opened:
+            closes[opened.pop()] = index
+    skip_to = -1
+    for index, char in enumerate(expression):
+        if index < skip_to:
+            continue
+        if char in "([{" and index in closes and not index < at < closes[index]:
+            skip_to = closes[index]
+        kept.append(char)
+    return "".join(kept)
+
+
 def _without_declaration(expression: str) -> str:
     """Without `auto&& name =` and lambda parameters, whose && is no operator."""
     expression = re.sub(r"^[^=(]*&&\s*(?:\w+|\[[^\]]*\])\s*=(?!=)", " ", expression)
@@ -128,7 +147,7 @@ def findings_in(text: str) -> list[tuple[int, str]]:
         begin, end = _statement(code, at)
         begin, end = _control_condition(code, begin, end, at)
         expression = code[begin:end]
-        shape = _without_declaration(expression)
+        shape = _without_declaration(_around(expression, at - begin))
         line = line_of(code, at)
         if re.search(r"\?(?!\?)", shape):
             findings.append((line, "co_await inside ?: is destroyed twice by g++ 12: name a local first"))
