@@ -22,6 +22,32 @@ inline Bytes as_bytes(std::string_view text) {
 /// Reads big-endian fields. The first read past the end makes the cursor fail for good: it then yields
 /// zeros and `ok()` is false, so that a parser checks once at the end of a group of fields.
 class ByteReader {
+    // First, as clang evaluates constants only through templates whose body it has seen.
+    constexpr bool require(std::size_t count) {
+        if (!ok_ || count > remaining()) {
+            ok_ = false;
+            return false;
+        }
+        return true;
+    }
+    template <class Word>
+    constexpr Word number() {
+        if (!require(sizeof(Word))) {
+            return 0;
+        }
+        std::array<std::byte, sizeof(Word)> raw;
+        if consteval {
+            for (std::size_t i = 0; i < sizeof(Word); ++i) {
+                raw[i] = bytes_[position_ + i];
+            }
+        } else {
+            std::memcpy(raw.data(), bytes_.data() + position_, sizeof(Word));
+        }
+        position_ += sizeof(Word);
+        const Word value = std::bit_cast<Word>(raw);
+        return std::endian::native == std::endian::little ? std::byteswap(value) : value;
+    }
+
 public:
     constexpr explicit ByteReader(Bytes bytes) : bytes_(bytes) {}
 
@@ -48,31 +74,6 @@ public:
     [[nodiscard]] constexpr Bytes rest() const { return bytes_.subspan(position_); }
 
 private:
-    constexpr bool require(std::size_t count) {
-        if (!ok_ || count > remaining()) {
-            ok_ = false;
-            return false;
-        }
-        return true;
-    }
-    template <class Word>
-    constexpr Word number() {
-        if (!require(sizeof(Word))) {
-            return 0;
-        }
-        std::array<std::byte, sizeof(Word)> raw;
-        if consteval {
-            for (std::size_t i = 0; i < sizeof(Word); ++i) {
-                raw[i] = bytes_[position_ + i];
-            }
-        } else {
-            std::memcpy(raw.data(), bytes_.data() + position_, sizeof(Word));
-        }
-        position_ += sizeof(Word);
-        const Word value = std::bit_cast<Word>(raw);
-        return std::endian::native == std::endian::little ? std::byteswap(value) : value;
-    }
-
     Bytes bytes_;
     std::size_t position_ = 0;
     bool ok_ = true;
