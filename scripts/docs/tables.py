@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Writes docs/decisions.md and docs/states.md from the tables in the sources, which alone are true.
+
+With --check nothing is written: it exits 1 when a page differs from what it would write."""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NOTE = "<!-- Made by scripts/docs/tables.py from {}; run ./run docs after a change. -->\n"
+
+KINDS = {
+    "accept": "Arriving packets that are taken",
+    "drop": "Arriving packets, or parts of them, that are thrown away",
+    "transmit": "Sent",
+    "hold": "Could have been sent, and was not",
+    "note": "Noted: state changes, timers, what was learnt",
+}
+
+
+def decisions() -> str:
+    rows = []
+    pattern = re.compile(r'RUNNEL_DECISION\((\w+), (\w+),\s*"([^"]*)",\s*"([^"]*)"\)', re.S)
+    for name in ("decisions_ip.def", "decisions_tcp.def"):
+        text = (ROOT / "src/runnel/observe" / name).read_text()
+        found = pattern.findall(text)
+        if len(found) != len(re.findall(r"^RUNNEL_DECISION\(", text, re.M)):
+            sys.exit(f"{name}: an entry has not the form NAME, KIND, \"sentence\", \"clause\"")
+        rows += found
+    out = ["# Decisions\n", NOTE.format("src/runnel/observe/decisions_*.def")]
+    out.append("Everything that Runnel takes, drops, sends or holds back has one of these names. Captures,\n"
+               f"ladders, counters and tests speak of it by that name. There are {len(rows)}.\n")
+    for kind, title in KINDS.items():
+        out.append(f"\n## {title}\n\n| name | what it says | clause |\n| --- | --- | --- |\n")
+        out += [f"| `{n}` | {s} | {c} |\n" for n, k, s, c in rows if k == kind]
+    return "".join(o if o.endswith("\n") else o + "\n" for o in out)
+
+
+def states() -> str:
+    text = (ROOT / "src/runnel/tcp/state.hpp").read_text()
+    names = re.findall(r'"([A-Z0-9-]+)"', text[text.index("kStateNames"):text.index("to_string(State")])
+    enum = re.findall(r"^    (\w+),$", text[text.index("enum class State"):text.index("kStateCount")], re.M)
+    label = dict(zip(enum, names))
+    arrows = re.findall(r'Transition\{\s*State::(\w+),\s*State::(\w+),\s*"([^"]*)"\s*\}', text)
+    if len(arrows) != text.count("Transition{"):
+        sys.exit("state.hpp: a transition has not the form Transition{from, to, cause}")
+    out = ["# The states of a connection\n", NOTE.format("src/runnel/tcp/state.hpp"),
+           "RFC 9293 §3.3.2. A change that is not in this table cannot happen: the engine checks it.\n",
+           "\n```mermaid\nstateDiagram-v2\n    direction TB\n"]
+    ids = {s: s.upper() for s in enum}
+    out += [f"    {ids[s]} : {label[s]}\n" for s in enum]
+    out += [f"    {ids[a]} --> {ids[b]} : {c}\n" for a, b, c in arrows]
+    out.append("```\n\n| from | to | when |\n| --- | --- | --- |\n")
+    out += [f"| {label[a]} | {label[b]} | {c} |\n" for a, b, c in arrows]
+    return "".join(out)
+
+
+def main() -> int:
+    check = "--check" in sys.argv[1:]
+    stale = 0
+    for name, text in (("decisions.md", decisions()), ("states.md", states())):
+        path = ROOT / "docs" / name
+        if check:
+            if not path.exists() or path.read_text() != text:
+                print(f"docs/{name} is not what the sources say; run ./run docs and commit it", file=sys.stderr)
+                stale = 1
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            print(f"docs/{name}")
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())
