@@ -6,20 +6,9 @@
 #include <bit>
 
 #include "runnel/ip/routes.hpp"
+#include "runnel/wire/ipv6.hpp"
 
 namespace runnel {
-
-IpAddress solicited_node_group(const IpAddress& address) {
-    std::array<std::byte, 16> bytes{};
-    bytes[0] = std::byte{0xff};
-    bytes[1] = std::byte{0x02};
-    bytes[11] = std::byte{0x01};
-    bytes[12] = std::byte{0xff};
-    for (std::size_t i = 13; i < 16; ++i) {
-        bytes[i] = address.bytes()[i];
-    }
-    return IpAddress::v6(bytes);
-}
 
 unsigned address_scope(const IpAddress& address) {
     constexpr unsigned kLinkLocal = 2;
@@ -50,7 +39,7 @@ Status AddressTable::add(const LocalAddress& address) {
     addresses_.push_back(address);
     LocalAddress& added = addresses_.back();
     added.group = added.address().is_v4() ? directed_broadcast_of(added.cidr)
-                                          : solicited_node_group(added.address());
+                                          : solicited_node_multicast(added.address());
     return {};
 }
 

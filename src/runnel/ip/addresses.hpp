@@ -54,8 +54,6 @@ private:
     std::vector<LocalAddress> addresses_;
 };
 
-/// ff02::1:ffXX:XXXX with the low 24 bits of `address` (RFC 4291 §2.7.1).
-[[nodiscard]] IpAddress solicited_node_group(const IpAddress& address);
 /// Scopes as RFC 6724 §3.1 orders them: 2 link-local (also 127/8 and 169.254/16), 14 global.
 [[nodiscard]] unsigned address_scope(const IpAddress& address);
 /// Leading bits that two addresses share, 0..128.

@@ -127,8 +127,4 @@ private:
 [[nodiscard]] std::uint16_t complete_checksum(std::uint16_t pseudo_header_sum, Bytes head,
                                               const SliceList& body);
 
-/// The link-local address of a MAC address by modified EUI-64 (RFC 4291 §2.5.1,
-/// appendix A).
-[[nodiscard]] IpAddress link_local_address(const MacAddress& mac);
-
 }  // namespace runnel

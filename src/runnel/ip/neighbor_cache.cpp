@@ -13,6 +13,7 @@ namespace runnel {
 NeighborCache::NeighborCache(const IpConfig& config, const SipKey& key)
     : config_(config), key_(key) {
     buckets_.fill(kNone);
+    timers_.fill({config.reachable_time, config.retransmit_time});
 }
 
 std::size_t NeighborCache::bucket_of(std::uint8_t interface, const IpAddress& address) const {
@@ -54,11 +55,11 @@ NeighborCache::Ref NeighborCache::ref_of(std::uint8_t interface, const IpAddress
 }
 
 /// RFC 4861 §6.3.2: uniform between 0.5 and 1.5 times the base, so that hosts don't probe in step.
-Duration NeighborCache::random_reachable_time() {
+Duration NeighborCache::random_reachable_time(std::uint8_t interface) {
     std::array<std::byte, 8> message{};
     ByteWriter(message).u64(++draws_);
     const auto thousandths = static_cast<std::int64_t>(siphash(key_, message) % 1001);
-    return config_.reachable_time * (500 + thousandths) / 1000;
+    return timers_[interface].reachable * (500 + thousandths) / 1000;
 }
 
 void NeighborCache::become(Entry& entry, NeighborState state, Instant now) {
@@ -66,14 +67,14 @@ void NeighborCache::become(Entry& entry, NeighborState state, Instant now) {
     entry.solicitations = 0;
     switch (state) {
         case NeighborState::reachable:
-            entry.deadline = now + random_reachable_time();
+            entry.deadline = now + random_reachable_time(entry.interface);
             return;  // needs no timer
         case NeighborState::stale: entry.deadline = Instant::never(); return;
         case NeighborState::delay: entry.deadline = now + config_.delay_first_probe; break;
         case NeighborState::probe: entry.deadline = now; break;
         case NeighborState::incomplete:
             entry.solicitations = 1;  // the caller sends the first
-            entry.deadline = now + config_.retransmit_time;
+            entry.deadline = now + timers_[entry.interface].retransmit;
             break;
     }
     next_deadline_ = std::min(next_deadline_, entry.deadline);
@@ -321,7 +322,7 @@ void NeighborCache::confirm(Ref ref, Instant now) {
     }
     // Refreshed at most every half of the shortest reachable time, to keep this off the data path.
     if (entry.state == NeighborState::reachable &&
-        now + config_.reachable_time / 4 < entry.deadline) {
+        now + timers_[entry.interface].reachable / 4 < entry.deadline) {
         return;
     }
     become(entry, NeighborState::reachable, now);
@@ -359,7 +360,7 @@ void NeighborCache::on_timeout(Instant now, std::vector<Step>& steps) {
                 continue;
             }
             ++entry.solicitations;
-            entry.deadline = now + config_.retransmit_time;
+            entry.deadline = now + timers_[entry.interface].retransmit;
             steps.push_back(
                 {probing ? Step::Kind::solicit_unicast : Step::Kind::solicit_group, ref(index)});
         }
@@ -367,9 +368,14 @@ void NeighborCache::on_timeout(Instant now, std::vector<Step>& steps) {
     }
 }
 
-void NeighborCache::set_timers(Duration reachable_time, Duration retransmit_time) {
-    config_.reachable_time = reachable_time;
-    config_.retransmit_time = retransmit_time;
+void NeighborCache::set_timers(std::uint8_t interface, Duration reachable_time,
+                               Duration retransmit_time) {
+    if (reachable_time > Duration{}) {
+        timers_[interface].reachable = reachable_time;
+    }
+    if (retransmit_time > Duration{}) {
+        timers_[interface].retransmit = retransmit_time;
+    }
 }
 
 std::vector<NeighborStatus> NeighborCache::status(Instant now) const {

@@ -110,11 +110,10 @@ public:
     /// Removes an entry; frames still held are dropped.
     void remove(Ref ref);
     [[nodiscard]] std::vector<NeighborStatus> status(Instant now) const;
-    /// Counts every change of an entry's place or MAC address.
     [[nodiscard]] std::uint16_t held_frames() const { return held_total_; }
 
-    /// From router advertisements (RFC 4861 §6.3.4); others keep the configured values.
-    void set_timers(Duration reachable_time, Duration retransmit_time);
+    /// From a router advertisement on that interface (RFC 4861 §6.3.4); zero: as before.
+    void set_timers(std::uint8_t interface, Duration reachable_time, Duration retransmit_time);
 
 private:
     static constexpr std::size_t kBuckets = 512;
@@ -129,12 +128,17 @@ private:
     [[nodiscard]] std::uint16_t find_victim(Instant now);
     void become(Entry& entry, NeighborState state, Instant now);
     void refresh_state(Entry& entry, Instant now) const;
-    [[nodiscard]] Duration random_reachable_time();
+    [[nodiscard]] Duration random_reachable_time(std::uint8_t interface);
     [[nodiscard]] Ref ref(std::uint16_t index) const { return {index, entries_[index].generation}; }
 
+    struct Timers {
+        Duration reachable;
+        Duration retransmit;
+    };
     IpConfig config_;
     SipKey key_;
     std::uint64_t draws_ = 0;
+    std::array<Timers, kMaxInterfaces> timers_;
     std::vector<Entry> entries_;  ///< grows to kCapacity
     std::vector<std::uint16_t> free_;
     std::array<std::uint16_t, kBuckets> buckets_;
