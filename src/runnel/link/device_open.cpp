@@ -115,11 +115,16 @@ LinkResult<void> set_packet_option(int socket, int option, const char* option_na
 }
 
 /// As much as asked for with CAP_NET_ADMIN in the first namespace, else what net.core.?mem_max allows.
-void set_buffer(int socket, int forced, int ordinary, std::uint32_t bytes) {
+/// Returns what it has become, in bytes; the kernel doubles what one asks for.
+std::size_t set_buffer(int socket, int forced, int ordinary, std::uint32_t bytes) {
     const int value = static_cast<int>(std::min<std::uint32_t>(bytes, 1U << 30));
     if (::setsockopt(socket, SOL_SOCKET, forced, &value, sizeof(value)) != 0) {
         (void)::setsockopt(socket, SOL_SOCKET, ordinary, &value, sizeof(value));
     }
+    int granted = 0;
+    socklen_t size = sizeof(granted);
+    (void)::getsockopt(socket, SOL_SOCKET, ordinary, &granted, &size);
+    return static_cast<std::size_t>(granted) / 2;
 }
 
 LinkResult<void> join_promiscuously(int socket, unsigned index, const std::string& name) {
@@ -261,8 +266,15 @@ LinkResult<Device> Device::open_packet(const PacketOptions& options) {
         return std::unexpected(std::move(done.error()));
     }
     device.set_offloads(true, options.offloads);
-    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer);
-    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kSendBuffer);
+    const std::size_t granted = set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer);
+    (void)set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kSendBuffer);
+    if (options.ring || granted < options.receive_buffer) {
+        auto ring = PacketRing::open(fd, options.receive_buffer);
+        if (!ring) {
+            return std::unexpected(std::move(ring.error()));
+        }
+        device.ring_ = std::move(*ring);
+    }
     if (auto done = attach_filter(fd, device.mac_); !done) {
         return std::unexpected(std::move(done.error()));
     }

@@ -239,6 +239,64 @@ TEST(PacketSocket, InterfaceSwitchedOffOrDeletedHasANamedCount) {
     IN_PRIVATE_NETWORK(false, packet_interface_goes);
 }
 
+void packet_with_ring() {
+    make_veth();
+    PacketOptions options;
+    options.name = "runnel";
+    options.ring = true;
+    options.receive_buffer = 1 << 20;  // 15 slots: a megabyte of bulk goes round
+    auto device = Device::open_packet(options);
+    ASSERT_LINK_OK(device);
+    expect_all_works(*device);
+    EXPECT_GT(device->counters().frames_received, 15U);
+
+    // More than there are slots, and then less.
+    BufferPool pool(64 << 20);
+    FrameBatch batch;
+    const FileDescriptor socket = kernel_socket(SOCK_DGRAM, 999);
+    (void)device->receive(pool, batch, 100);
+    batch.clear();
+    for (int i = 0; i < 40; ++i) {
+        kernel_sends_udp(socket.get(), std::string(1000, static_cast<char>('A' + i)));
+    }
+    EXPECT_EQ(device->receive(pool, batch, 10), 10U);
+    EXPECT_FALSE(device->drained());
+    EXPECT_EQ(device->receive(pool, batch, 100), 5U);
+    EXPECT_TRUE(device->drained());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        EXPECT_EQ(batch[i].body[0].bytes().back(), static_cast<std::byte>('A' + i));
+    }
+    device->update_kernel_drops();
+    EXPECT_EQ(device->counters().dropped(LinkDrop::kernel_queue_full), 25U);
+    kernel_sends_udp(socket.get(), "again");
+    EXPECT_TRUE(readable(device->native_handle()));
+    EXPECT_EQ(device->receive(pool, batch, 100), 1U);
+    EXPECT_FALSE(readable(device->native_handle(), 100));
+
+    BufferPool tiny(0);
+    kernel_sends_udp(socket.get(), "no place");
+    EXPECT_EQ(device->receive(tiny, batch, 100), 0U);
+    EXPECT_EQ(device->counters().dropped(LinkDrop::receive_no_buffer), 1U);
+
+    // An error wakes once, and not for ever.
+    auto netlink = Netlink::open();
+    ASSERT_LINK_OK(netlink);
+    ASSERT_LINK_OK(netlink->set_up("runnel", false));
+    pollfd entry{device->native_handle(), POLLIN, 0};
+    EXPECT_EQ(::poll(&entry, 1, 1000), 1);
+    EXPECT_EQ(device->receive(pool, batch, 100), 0U);
+    EXPECT_EQ(::poll(&entry, 1, 0), 0);
+    EXPECT_FALSE(device->failure().has_value());
+    // Deleted while it is off it says nothing, but the next frame shows it.
+    ASSERT_LINK_OK(netlink->delete_interface("runnel"));
+    HandPeer peer(*device, pool, std::string(6, '\xff'));
+    EXPECT_EQ(peer.send(udp4(kRunnel, kKernel, 7, 999, "x", Checksum::full)), 1U);
+    EXPECT_TRUE(device->failure().has_value());
+}
+TEST(PacketSocket, ReceivesThroughARing) {
+    IN_PRIVATE_NETWORK(false, packet_with_ring);
+}
+
 void packet_refusals() {
     make_veth();
     PacketOptions options;
