@@ -57,7 +57,7 @@ constexpr Offload kPartial{Offload::Gso::none, false, true, false, 60, 0, 40, 16
 std::optional<Frame> next_tcp6(Device& device, BufferPool& pool) {
     return await_frame(device, pool, [](const Frame& f) {
         const Bytes bytes = f.body[0].bytes();
-        return bytes.size() >= 60 && bytes[0] >> 4 == std::byte{6} && bytes[6] == std::byte{6};
+        return bytes.size() >= 60 && (bytes[0] >> 4) == std::byte{6} && bytes[6] == std::byte{6};
     });
 }
 

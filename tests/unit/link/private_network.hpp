@@ -75,6 +75,9 @@ inline std::string missing(bool tun) {
 
 /// Becomes the user nobody, as one who has logged in: a change of user alone leaves /proc/self to root.
 inline bool become_ordinary_user() {
+    if (::geteuid() != 0) {
+        return true;
+    }
     return ::setgid(65534) == 0 && ::setuid(65534) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0;
 }
 
