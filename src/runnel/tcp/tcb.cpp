@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runnel/tcp/output/plan.hpp"
+
 namespace runnel::tcp {
 
 std::uint32_t Tcb::send_mss(const TcpConfig& config) const {
@@ -12,6 +14,8 @@ std::uint32_t Tcb::send_mss(const TcpConfig& config) const {
     if (user.maximum_segment != 0) {
         mss = std::min<std::uint32_t>(mss, user.maximum_segment);
     }
+    // Over a path of 64 KB a segment is as long as one frame can be; longer ones would all be "small".
+    mss = std::min<std::uint32_t>(mss, kMaxSuperSegment + option_bytes());
     mss = std::max<std::uint32_t>(mss, config.minimum_mss);
     return mss - std::min(option_bytes(), mss - 1);
 }
