@@ -66,8 +66,9 @@ struct WireCounters {
 
 class Wire {
 public:
-    /// Sees every frame in one piece before the faults do; false drops it. `side` is the sender's.
-    using Filter = std::function<bool(unsigned side, Bytes frame, Instant now)>;
+    /// Sees every frame in one piece before the faults do, and may change it; false drops it. `side` is
+    /// the sender's.
+    using Filter = std::function<bool(unsigned side, MutableBytes frame, Instant now)>;
 
     /// The same seed gives the same faults. A flip on a wire with offload is a broken invariant.
     Wire(const WireConfig& config, std::uint64_t seed);
