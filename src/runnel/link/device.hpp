@@ -98,8 +98,9 @@ public:
     /// received: the kernel takes the tag out of them, and they would look untagged.
     [[nodiscard]] static LinkResult<Device> open_packet(const PacketOptions& options);
     /// Adopts a TUN or TAP descriptor (opened with IFF_NO_PI), a packet socket, or a datagram or seqpacket socket with a frame a
-    /// message. `vnet_hdr`: each frame has a virtio_net_hdr in front (10 bytes; 12 if a TUN says so). On an
-    /// error the descriptor stays the caller's, else the Device closes it.
+    /// message. `vnet_hdr`: each frame has a virtio_net_hdr in front (10 bytes; 12 if a TUN says so). `mtu`
+    /// 0: the interface's if it is known, else 1500. On an error the descriptor stays the caller's, else
+    /// the Device closes it.
     [[nodiscard]] static LinkResult<Device> from_fd(int fd, LinkLayer layer, bool vnet_hdr,
                                                     std::uint32_t mtu,
                                                     std::optional<MacAddress> mac = {});

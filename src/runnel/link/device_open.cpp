@@ -127,6 +127,16 @@ std::size_t set_buffer(int socket, int forced, int ordinary, std::uint32_t bytes
     return static_cast<std::size_t>(granted) / 2;
 }
 
+/// The interface's MTU, or that of Ethernet when there is no such interface in this namespace.
+std::uint32_t mtu_of_interface(const std::string& interface) {
+    if (auto netlink = Netlink::open()) {
+        if (const auto info = netlink->find_interface(interface)) {
+            return info->mtu;
+        }
+    }
+    return ETH_DATA_LEN;
+}
+
 LinkResult<void> join_promiscuously(int socket, unsigned index, const std::string& name) {
     packet_mreq request{};
     request.mr_ifindex = static_cast<int>(index);
@@ -326,6 +336,9 @@ LinkResult<Device> Device::from_fd(int fd, LinkLayer layer, bool vnet_hdr, std::
     } else if (auto done = device.adopt_tun(vnet_hdr); !done) {
         return refuse(std::unexpected(std::move(done.error())));
     }
+    if (mtu == 0) {
+        device.capabilities_.mtu = mtu_of_interface(device.name_);
+    }
     if (::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
         return refuse(
             link_failure(errno, fmt::format("Can't make descriptor {} non-blocking", fd)));
@@ -342,6 +355,16 @@ LinkResult<void> Device::adopt_socket(bool vnet_hdr, std::optional<MacAddress> o
         return {};
     }
     kind_ = DeviceKind::packet;
+    int type = 0;
+    size = sizeof(type);
+    (void)::getsockopt(fd_.get(), SOL_SOCKET, SO_TYPE, &type, &size);
+    if (type != SOCK_RAW || capabilities_.layer != LinkLayer::ethernet) {
+        return link_failure(
+            LinkErrorKind::not_supported, 0,
+            fmt::format("Descriptor {} is a packet socket, which must be SOCK_RAW and "
+                        "handed in as one that carries Ethernet frames",
+                        fd_.get()));
+    }
     int has = 0;
     size = sizeof(has);
     (void)::getsockopt(fd_.get(), SOL_PACKET, PACKET_VNET_HDR, &has, &size);

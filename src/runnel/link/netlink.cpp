@@ -288,17 +288,13 @@ LinkResult<void> Netlink::move_to_namespace(std::string_view interface, int name
 }
 
 LinkResult<void> Netlink::change_address(std::uint16_t type, std::uint16_t flags,
-                                         std::string_view interface, const Cidr& address,
+                                         const InterfaceInfo& interface, const Cidr& address,
                                          const AddressOptions& options, const std::string& what) {
-    auto info = find_interface(interface);
-    if (!info) {
-        return std::unexpected(std::move(info.error()));
-    }
     NetlinkRequest request(type, static_cast<std::uint16_t>(flags | NLM_F_ACK));
     ifaddrmsg head{};
     head.ifa_family = netlink_family(address.address);
     head.ifa_prefixlen = address.prefix_length;
-    head.ifa_index = info->index;
+    head.ifa_index = interface.index;
     if (!address.address.is_v4() && !options.duplicate_address_detection) {
         head.ifa_flags = IFA_F_NODAD;
     }
@@ -310,9 +306,17 @@ LinkResult<void> Netlink::change_address(std::uint16_t type, std::uint16_t flags
 
 LinkResult<void> Netlink::add_address(std::string_view interface, const Cidr& address,
                                       const AddressOptions& options) {
-    return change_address(
-        RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, interface, address, options,
+    auto info = find_interface(interface);
+    if (!info) {
+        return std::unexpected(std::move(info.error()));
+    }
+    auto done = change_address(
+        RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, *info, address, options,
         fmt::format("Can't add the address {} to {}", to_string(address), interface));
+    if (done && info->up && !address.address.is_v4() && !options.duplicate_address_detection) {
+        (void)wait_for_address(address.address);
+    }
+    return done;
 }
 
 bool Netlink::is_local(const IpAddress& address) {
@@ -344,8 +348,12 @@ LinkResult<void> Netlink::wait_for_address(const IpAddress& address) {
 }
 
 LinkResult<void> Netlink::remove_address(std::string_view interface, const Cidr& address) {
+    auto info = find_interface(interface);
+    if (!info) {
+        return std::unexpected(std::move(info.error()));
+    }
     return change_address(
-        RTM_DELADDR, 0, interface, address, {},
+        RTM_DELADDR, 0, *info, address, {},
         fmt::format("Can't remove the address {} from {}", to_string(address), interface));
 }
 

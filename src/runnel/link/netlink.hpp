@@ -72,12 +72,13 @@ public:
     LinkResult<void> set_ipv6_link_local(std::string_view interface, bool generate);
     LinkResult<void> move_to_namespace(std::string_view interface, int namespace_fd);
 
+    /// Gives the interface an address. An IPv4 address is ready at once. For IPv6 the kernel finishes the
+    /// work some milliseconds later, even without duplicate address detection, and until then drops what
+    /// comes for it (seen on 6.18: enough to lose a SYN and wait a second for the next); so this waits for
+    /// it when the interface is on already. Else call `wait_for_address` after `set_up`.
     LinkResult<void> add_address(std::string_view interface, const Cidr& address,
                                  const AddressOptions& options = {});
-    /// Waits until the kernel takes packets for an address of its own, at most two seconds. An IPv4 address
-    /// is ready as soon as it is set and its interface is on; for IPv6 the kernel finishes the work later,
-    /// even without duplicate address detection, and until then drops what comes (seen on 6.18: some
-    /// milliseconds, enough to lose a SYN and wait a second for the next).
+    /// Waits until the kernel takes packets for an address of its own, at most two seconds.
     LinkResult<void> wait_for_address(const IpAddress& address);
     LinkResult<void> remove_address(std::string_view interface, const Cidr& address);
     LinkResult<void> add_route(const RouteOptions& route);
@@ -100,7 +101,7 @@ private:
     /// Whether a packet for `address` would be delivered here.
     [[nodiscard]] bool is_local(const IpAddress& address);
     LinkResult<void> change_address(std::uint16_t type, std::uint16_t flags,
-                                    std::string_view interface, const Cidr& address,
+                                    const InterfaceInfo& interface, const Cidr& address,
                                     const AddressOptions& options, const std::string& what);
 
     FileDescriptor socket_;

@@ -194,12 +194,15 @@ void adopted_tun_with_long_header() {
     ASSERT_EQ(::ioctl(fd.get(), TUNSETVNETHDRSZ, &size), 0);
     const unsigned long can = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
     ASSERT_EQ(::ioctl(fd.get(), TUNSETOFFLOAD, can), 0);
-    auto device = Device::from_fd(fd.release(), LinkLayer::raw_ip, true, 1500);
+    auto netlink = Netlink::open();
+    ASSERT_LINK_OK(netlink);
+    ASSERT_LINK_OK(netlink->set_mtu("rt0", 1490));
+    auto device = Device::from_fd(fd.release(), LinkLayer::raw_ip, true, 0);
     ASSERT_LINK_OK(device);
     EXPECT_EQ(device->kind(), DeviceKind::tun);
     EXPECT_EQ(device->name(), "rt0");
-    auto netlink = Netlink::open();
-    ASSERT_LINK_OK(netlink);
+    EXPECT_EQ(device->capabilities().mtu, 1490U);
+    ASSERT_LINK_OK(netlink->set_mtu("rt0", 1500));
     ASSERT_LINK_OK(netlink->add_address("rt0", parse_cidr("10.9.0.1/24").value()));
     ASSERT_LINK_OK(netlink->set_up("rt0"));
     BufferPool pool(64 << 20);
@@ -240,6 +243,7 @@ void adopted_packet_socket() {
     const auto without = Device::from_fd(copy.get(), LinkLayer::ethernet, false, 1500);
     ASSERT_FALSE(without.has_value());
     EXPECT_NE(without.error().what.find("with PACKET_VNET_HDR"), std::string::npos);
+    EXPECT_FALSE(Device::from_fd(copy.get(), LinkLayer::raw_ip, true, 1500).has_value());
     const auto adopted = Device::from_fd(::dup(copy.get()), LinkLayer::ethernet, true, 1500);
     ASSERT_LINK_OK(adopted);
     EXPECT_EQ(adopted->kind(), DeviceKind::packet);

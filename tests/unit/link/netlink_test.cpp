@@ -121,7 +121,6 @@ void addresses_and_routes() {
     EXPECT_EQ(source_towards("10.1.2.9"), "10.1.2.3");
     EXPECT_EQ(source_towards("10.1.3.9"), "");
     ASSERT_LINK_OK(netlink->add_address("a", cidr("fd01::3/64")));
-    ASSERT_LINK_OK(netlink->wait_for_address(parse_ip_address("fd01::3").value()));
     EXPECT_EQ(source_towards("fd01::9"), "fd01::3");
 
     RouteOptions route;
