@@ -324,6 +324,16 @@ TEST(Reassembler, RefusesASegmentWholeWhenMemoryEnds) {
     EXPECT_EQ(reassembler.bytes(), 1'000U);
     EXPECT_EQ(reassembler.pinned(), kSmallChunk);
     list.clear();
+    {
+        // Nothing of it is left behind in the chunk: with its last range the chunk goes too.
+        insert(reassembler, pool, {50'000}, 30'000, true);
+        Seq64 next{2'000};
+        EXPECT_EQ(extract(reassembler, next), octets({2'000}, 1'000));
+        EXPECT_EQ(reassembler.pinned(), kLargeChunk);
+        EXPECT_EQ(pool.bytes_in_use(), kLargeChunk);
+        reassembler.clear();
+        ASSERT_EQ(insert(reassembler, pool, {2'000}, 1'000), InsertResult::inserted);
+    }
     // And the same when the pool runs out instead.
     std::vector<Slice> hogs;
     while (pool.limit() - pool.bytes_in_use() > 3 * kSmallChunk) {

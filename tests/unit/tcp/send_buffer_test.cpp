@@ -124,6 +124,21 @@ TEST(SendBuffer, HasNothingOutsideOfItself) {
     EXPECT_EQ(slices.size(), 1U);
 }
 
+TEST(SendBuffer, GathersFromTheFirstOctetOfEverySlice) {
+    BufferPool pool(kPool);
+    SendBuffer buffer;
+    for (std::size_t i = 0; i < 17; ++i) {
+        const Slice slice = slice_of(pool, octets(buffer.end(), 10 + i));
+        EXPECT_EQ(buffer.append(std::span(&slice, 1), kNoLimit), 10 + i);
+    }
+    for (Seq64 at = buffer.begin(); at < buffer.end(); at += 1) {
+        SliceList slices;
+        EXPECT_EQ(buffer.gather(at, 1, slices), 1U);
+        ASSERT_EQ(slices.size(), 1U);
+        EXPECT_EQ(text_of(slices), octets(at, 1));
+    }
+}
+
 TEST(SendBuffer, GathersWhatTheFrameHasRoomFor) {
     BufferPool pool(kPool);
     SendBuffer buffer;
@@ -146,10 +161,18 @@ TEST(SendBuffer, KeepsTheUsersSlicesWithoutCopying) {
     SliceList slices;
     EXPECT_EQ(buffer.gather({0}, 3000, slices), 3000U);
     EXPECT_EQ(slices[0].data(), whole.data());
-    // A write behind it goes to a chunk of our own, never into the user's.
+}
+
+TEST(SendBuffer, WritesOnlyIntoChunksOfItsOwn) {
+    BufferPool pool(kPool);
+    SendBuffer buffer;
     write(buffer, pool, 50);
-    EXPECT_EQ(buffer.slices(), 2U);
-    EXPECT_EQ(pool.bytes_in_use(), 2 * kSmallChunk);
+    const Slice users = slice_of(pool, octets({50}, 100) + std::string(100, '.'));
+    const Slice part = users.subslice(0, 100);
+    EXPECT_EQ(buffer.append(std::span(&part, 1), kNoLimit), 100U);
+    write(buffer, pool, 50);
+    EXPECT_EQ(text_of(users), octets({50}, 100) + std::string(100, '.'));
+    EXPECT_EQ(gathered(buffer, {0}, 1'000), octets({0}, 200));
 }
 
 TEST(SendBuffer, IsFullWhenItHoldsTooManySlices) {
@@ -245,6 +268,9 @@ RC_GTEST_PROP(SendBuffer, HoldsWhatAStringHolds,
                     const std::size_t count = buffer.gather(from, max, segment.slices);
                     RC_ASSERT(count == std::min<std::size_t>(max, distance(from, end)) ||
                               segment.slices.size() == kMaxFrameSlices);
+                    for (const Slice& slice : segment.slices) {
+                        RC_ASSERT(!slice.empty());
+                    }
                     segment.text = octets(from, count);
                     sent.push_back(std::move(segment));
                 }
