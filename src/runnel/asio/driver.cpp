@@ -38,20 +38,23 @@ constexpr Duration kFinishInterval = milliseconds(1);
 
 /// What handlers hold instead of the driver.
 struct Driver::Anchor {
-    explicit Anchor(Driver& owner, boost::asio::io_context& io) : driver(&owner), timer(io) {}
-    Driver* driver;
-    boost::asio::steady_timer timer;
+    explicit Anchor(Driver& owner, boost::asio::io_context& io)
+        : driver(&owner), timer(std::in_place, io) {}
+    Driver* driver;  ///< nullptr once it is closed
+    std::optional<boost::asio::steady_timer> timer;
     Instant timer_deadline = Instant::never();
 };
 
 /// One interface: a device and what waits to be sent on it, or a sink.
 struct Driver::Link {
     Link(boost::asio::io_context& io, Device opened)
-        : device(std::move(opened)), descriptor(io, device->native_handle()) {}
-    Link(boost::asio::io_context& io, FrameSink frames) : sink(std::move(frames)), descriptor(io) {}
-    ~Link() {
-        if (descriptor.is_open()) {
-            descriptor.release();  // the device closes it
+        : device(std::move(opened)), descriptor(std::in_place, io, device->native_handle()) {}
+    explicit Link(FrameSink frames) : sink(std::move(frames)) {}
+    ~Link() { stop_waiting(); }
+    void stop_waiting() {
+        if (descriptor) {
+            descriptor->release();  // the device closes it
+            descriptor.reset();
         }
     }
     Link(const Link&) = delete;
@@ -59,7 +62,7 @@ struct Driver::Link {
 
     std::optional<Device> device;
     FrameSink sink;
-    boost::asio::posix::stream_descriptor descriptor;
+    std::optional<boost::asio::posix::stream_descriptor> descriptor;  ///< of the device
     bool waiting_to_read = false;
     bool waiting_to_write = false;
     bool failed = false;  ///< the descriptor can't be waited for
@@ -95,24 +98,30 @@ Driver::Driver(boost::asio::io_context& io, const DriverOptions& options)
 }
 
 Driver::~Driver() {
+    close();
+}
+
+void Driver::close() {
+    if (closed_) {
+        return;
+    }
     closed_ = true;
     // Handlers may hold sockets (a coroutine's frame does): those take themselves out of the lists here.
-    for (SocketRecord* record = records_; record != nullptr; record = record->next) {
-        for (OperationList& list : record->waiting) {
-            completed_.splice_back(list);
-        }
+    for (Member* member = members_; member != nullptr; member = member->next_) {
+        member->give_up_operations(completed_);
     }
     completed_.splice_back(finishing_);
     while (Operation* operation = completed_.pop_front()) {
         operation->finish(false);
     }
-    while (records_ != nullptr) {
-        SocketRecord& record = *records_;
-        remove_record(record);
-        record.driver = nullptr;
+    while (members_ != nullptr) {
+        remove_member(*members_);
+    }
+    for (const auto& link : links_) {
+        link->stop_waiting();
     }
     anchor_->driver = nullptr;
-    anchor_->timer.cancel();
+    anchor_->timer.reset();
 }
 
 // --- links ----------------------------------------------------------------------------------------------
@@ -132,7 +141,7 @@ std::uint8_t Driver::add_link(Device device) {
 std::uint8_t Driver::add_link(const InterfaceConfig& config, FrameSink sink) {
     const std::uint8_t index = host_.add_interface(config);
     RUNNEL_CHECK(index == links_.size());
-    links_.push_back(std::make_unique<Link>(io_, std::move(sink)));
+    links_.push_back(std::make_unique<Link>(std::move(sink)));
     poke();
     return index;
 }
@@ -155,16 +164,6 @@ const Device* Driver::device(std::uint8_t interface) const {
 void Driver::set_capture(CaptureSink sink) {
     capture_ = std::move(sink);
     host_.set_capture(static_cast<bool>(capture_));
-}
-
-void Driver::close() {
-    closed_ = true;
-    for (const auto& link : links_) {
-        if (link->descriptor.is_open()) {
-            link->descriptor.cancel();
-        }
-    }
-    anchor_->timer.cancel();
 }
 
 // --- time -----------------------------------------------------------------------------------------------
@@ -254,7 +253,7 @@ void Driver::turn() {
         check_finished();
         more = more || !completed_.empty();
     }
-    if (!more) {
+    if (!more && !closed_) {
         wait_for_links();
         wait_for_time();
     }
@@ -266,6 +265,9 @@ bool Driver::run_round() {
     pass_time();
     deliver_ready();
     run_completions();
+    if (closed_) {
+        return false;  // by a handler
+    }
     more = transmit() || more;
     drain_capture();
     return more || !completed_.empty();
@@ -379,7 +381,7 @@ void Driver::drain_capture() {
 void Driver::wait_for_links() {
     using Wait = boost::asio::posix::stream_descriptor;
     for (const auto& link : links_) {
-        if (!link->device || link->device->failure() || link->failed) {
+        if (!link->descriptor || link->device->failure() || link->failed) {
             continue;
         }
         const auto wait = [this, &link](Wait::wait_type what, bool& waiting) {
@@ -387,8 +389,8 @@ void Driver::wait_for_links() {
                 return;
             }
             waiting = true;
-            link->descriptor.async_wait(what, [anchor = anchor_, raw = link.get(),
-                                               &waiting](boost::system::error_code error) {
+            link->descriptor->async_wait(what, [anchor = anchor_, raw = link.get(),
+                                                &waiting](boost::system::error_code error) {
                 if (anchor->driver != nullptr) {
                     waiting = false;
                     raw->failed = static_cast<bool>(error);
@@ -417,9 +419,9 @@ void Driver::wait_for_time() {
         return;
     }
     anchor_->timer_deadline = next;
-    anchor_->timer.expires_at(
+    anchor_->timer->expires_at(
         std::chrono::steady_clock::time_point(std::chrono::nanoseconds(next.ns)));
-    anchor_->timer.async_wait([anchor = anchor_](boost::system::error_code error) {
+    anchor_->timer->async_wait([anchor = anchor_](boost::system::error_code error) {
         if (error || anchor->driver == nullptr) {
             return;
         }
@@ -477,23 +479,22 @@ bool Driver::has_unfinished() const {
     });
 }
 
-void Driver::add_record(SocketRecord& record) {
-    record.driver = this;
-    record.previous = nullptr;
-    record.next = records_;
-    if (records_ != nullptr) {
-        records_->previous = &record;
+void Driver::add_member(Member& member) {
+    member.driver = this;
+    member.previous_ = nullptr;
+    member.next_ = members_;
+    if (members_ != nullptr) {
+        members_->previous_ = &member;
     }
-    records_ = &record;
+    members_ = &member;
 }
 
-void Driver::remove_record(SocketRecord& record) {
-    stop_timer(record.timer, record.timer_registration);
-    unbind_record(record);
-    (record.previous != nullptr ? record.previous->next : records_) = record.next;
-    if (record.next != nullptr) {
-        record.next->previous = record.previous;
+void Driver::remove_member(Member& member) {
+    (member.previous_ != nullptr ? member.previous_->next_ : members_) = member.next_;
+    if (member.next_ != nullptr) {
+        member.next_->previous_ = member.previous_;
     }
+    member.driver = nullptr;
 }
 
 void Driver::bind_record(SocketRecord& record) {
@@ -551,6 +552,12 @@ void SocketRecord::on_timer(Instant /*now*/) {
     driver->stop_timer(timer, timer_registration);
     expired = true;
     end_all(boost::asio::error::timed_out);
+}
+
+void SocketRecord::give_up_operations(OperationList& all) {
+    for (OperationList& list : waiting) {
+        all.splice_back(list);
+    }
 }
 
 void SocketRecord::end_all(boost::system::error_code error) {

@@ -30,6 +30,7 @@ struct DriverOptions {
     std::uint32_t max_sockets = 1u << 16;
 };
 
+class Member;
 struct SocketRecord;
 class TimerTarget;
 struct TimerTargetTag;
@@ -41,10 +42,10 @@ public:
     using FrameSink = std::function<void(FrameBatch&)>;
     using CaptureSink = std::function<void(const CapturedFrame&)>;
 
-    /// The driver counts as work of `io`: run() returns after `close()` or `io.stop()`. `io` must outlive it,
-    /// and be run by one thread only.
+    /// The driver counts as work of `io`: run() returns after `close()` or `io.stop()`. `io` must outlive it
+    /// or its `close()`, and be run by one thread only.
     Driver(boost::asio::io_context& io, const DriverOptions& options);
-    /// Ends every pending operation without calling its handler.
+    /// Closes it.
     ~Driver();
     Driver(const Driver&) = delete;
     Driver& operator=(const Driver&) = delete;
@@ -80,7 +81,10 @@ public:
             },
             token);
     }
-    /// Stops waiting on the links, so that run() can return. Sockets stay, but nothing moves any more.
+    /// Ends everything that belongs to the io_context, so that run() can return: pending operations go
+    /// without a call of their handlers, and nothing is waited for any more. Handlers that wait elsewhere and
+    /// hold slices (of this host's memory) must go before the driver does: close the driver, destroy the
+    /// io_context, destroy the driver.
     void close();
 
     // --- time ---------------------------------------------------------------------------------------
@@ -96,8 +100,8 @@ public:
     void poke();
     /// The next completed operation's place is behind those already completed.
     void complete(Operation& operation);
-    void add_record(SocketRecord& record);
-    void remove_record(SocketRecord& record);
+    void add_member(Member& member);
+    void remove_member(Member& member);
     /// The record's socket id is known from now on: its readiness comes here.
     void bind_record(SocketRecord& record);
     void unbind_record(SocketRecord& record);
@@ -159,7 +163,7 @@ private:
 
     OperationList completed_;
     OperationList finishing_;
-    SocketRecord* records_ = nullptr;              ///< all, linked through themselves
+    Member* members_ = nullptr;                    ///< all, linked through themselves
     std::vector<SocketRecord*> record_of_socket_;  ///< by index of the SocketId
     Slab<TimerTarget*, TimerTargetTag> timer_targets_;
     std::vector<ReadyEvent> ready_;
@@ -169,6 +173,22 @@ private:
     CaptureSink capture_;
     std::vector<CapturedFrame> captured_;
     mutable std::vector<tcp::ConnectionStatus> snapshot_;
+};
+
+/// A socket or timer of the user's that belongs to a driver and learns when that closes.
+class Member {
+public:
+    Driver* driver = nullptr;  ///< nullptr once the driver has been closed
+
+protected:
+    ~Member() = default;
+
+private:
+    friend class Driver;
+    /// Moves everything that waits here into `all`.
+    virtual void give_up_operations(OperationList& all) = 0;
+    Member* next_ = nullptr;
+    Member* previous_ = nullptr;
 };
 
 /// Something that a timer of the host ends.
@@ -181,10 +201,7 @@ protected:
 };
 
 /// A socket in the driver's eyes: its id and who waits for it.
-struct SocketRecord final : TimerTarget {
-    Driver* driver = nullptr;  ///< nullptr once the driver has gone
-    SocketRecord* next = nullptr;
-    SocketRecord* previous = nullptr;
+struct SocketRecord final : TimerTarget, Member {
     SocketId id;
     OperationList waiting[kWaitKinds];
     Instant deadline = Instant::never();
@@ -198,6 +215,7 @@ struct SocketRecord final : TimerTarget {
     void on_timer(Instant now) override;
     /// Ends everything that waits.
     void end_all(boost::system::error_code error);
+    void give_up_operations(OperationList& all) override;
 };
 
 }  // namespace runnel

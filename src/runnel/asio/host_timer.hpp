@@ -18,29 +18,39 @@ protected:
     ~WaitForTimer() = default;
 };
 
-class host_timer final : private TimerTarget {
+class host_timer final : private TimerTarget, private Member {
 public:
     using executor_type = Driver::Executor;
 
-    /// The driver must outlive the timer.
-    explicit host_timer(Driver& driver) : driver_(driver) {}
+    explicit host_timer(Driver& owner) : executor_(owner.get_executor()) {
+        owner.add_member(*this);
+    }
     host_timer(const host_timer&) = delete;
     host_timer& operator=(const host_timer&) = delete;
-    ~host_timer() { cancel(); }
+    ~host_timer() {
+        cancel();
+        if (driver != nullptr) {
+            driver->remove_member(*this);
+        }
+    }
 
-    [[nodiscard]] executor_type get_executor() const noexcept { return driver_.get_executor(); }
+    [[nodiscard]] executor_type get_executor() const noexcept { return executor_; }
     /// Ends pending waits with operation_aborted and sets the expiry.
     void expires_after(Duration delay) {
         cancel();
         expired_ = false;
-        timer_ = driver_.start_timer(*this, driver_.now() + delay, registration_);
+        if (driver != nullptr) {
+            timer_ = driver->start_timer(*this, driver->now() + delay, registration_);
+        }
     }
     void expires_after(std::chrono::nanoseconds delay) {
         expires_after(nanoseconds(delay.count()));
     }
     void cancel() {
-        driver_.stop_timer(timer_, registration_);
-        end_all(boost::asio::error::operation_aborted);
+        if (driver != nullptr) {
+            driver->stop_timer(timer_, registration_);
+            end_all(boost::asio::error::operation_aborted);
+        }
     }
     /// `void(error_code)`
     template <class Token>
@@ -48,9 +58,14 @@ public:
         return boost::asio::async_initiate<Token, void(boost::system::error_code)>(
             [this](auto handler) {
                 using Made = HandledOperation<WaitForTimer, decltype(handler)>;
-                auto& made = driver_.start(Made::make(std::move(handler), get_executor()));
+                auto& made = Made::make(std::move(handler), executor_);
+                if (driver == nullptr) {
+                    made.finish(false);
+                    return;
+                }
+                driver->start(made);
                 if (expired_) {
-                    driver_.complete(made);
+                    driver->complete(made);
                 } else {
                     waiting_.push_back(made);
                 }
@@ -60,18 +75,20 @@ public:
 
 private:
     void on_timer(Instant /*now*/) override {
-        driver_.stop_timer(timer_, registration_);
+        driver->stop_timer(timer_, registration_);
         expired_ = true;
         end_all({});
     }
     void end_all(boost::system::error_code error) {
         while (Operation* operation = waiting_.pop_front()) {
             operation->error = error;
-            driver_.complete(*operation);
+            driver->complete(*operation);
         }
     }
 
-    Driver& driver_;
+    void give_up_operations(OperationList& all) override { all.splice_back(waiting_); }
+
+    executor_type executor_;
     OperationList waiting_;
     UserTimerHandle timer_;
     TimerTargetHandle registration_;

@@ -71,7 +71,7 @@ bool is_linger(int level, int name) {
 
 socket_handle::socket_handle(Driver& driver)
     : executor_(driver.get_executor()), record_(std::make_unique<SocketRecord>()) {
-    driver.add_record(*record_);
+    driver.add_member(*record_);
 }
 
 socket_handle::~socket_handle() {
@@ -80,7 +80,8 @@ socket_handle::~socket_handle() {
     }
     error_code ignored;
     close(ignored);
-    record_->driver->remove_record(*record_);
+    expires_never();
+    record_->driver->remove_member(*record_);
 }
 
 socket_handle& socket_handle::operator=(socket_handle&& other) noexcept {

@@ -198,7 +198,7 @@ public:
         return boost::asio::async_initiate<Token, void(error_code, std::size_t)>(
             [this, slices = std::move(slices)](auto handler) mutable {
                 this->begin<WriteSlicesOperation>(std::move(handler), WaitFor::writable,
-                                            std::move(slices));
+                                                  std::move(slices));
             },
             token);
     }
@@ -278,7 +278,8 @@ public:
     auto async_accept(Token&& token) {
         return boost::asio::async_initiate<Token, void(error_code, socket)>(
             [this](auto handler) {
-                this->begin<AcceptOperation>(std::move(handler), WaitFor::readable, *record_->driver);
+                this->begin<AcceptOperation>(std::move(handler), WaitFor::readable,
+                                             *record_->driver);
             },
             token);
     }

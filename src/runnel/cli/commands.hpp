@@ -1,0 +1,16 @@
+// The subcommands: each adds itself to the program and sets the exit code when it is run.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace runnel {
+
+void add_demo(CLI::App& program, int& exit_code);
+void add_serve(CLI::App& program, int& exit_code);
+void add_get(CLI::App& program, int& exit_code);
+void add_nc(CLI::App& program, int& exit_code);
+void add_ladder(CLI::App& program, int& exit_code);
+
+}  // namespace runnel

@@ -1,0 +1,132 @@
+// Reading of names, ports and URLs (RFC 3986 §3.2, hosts(5)).
+#include "runnel/cli/names.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+
+namespace runnel {
+
+namespace {
+
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool equal_names(std::string_view a, std::string_view b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view without_brackets(std::string_view host) {
+    const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+    return bracketed ? host.substr(1, host.size() - 2) : host;
+}
+
+struct HostPort {
+    std::string_view host;
+    std::optional<std::string_view> port;
+};
+
+/// Splits "host:port" with IPv6 in brackets; none when brackets don't match.
+std::optional<HostPort> split_port(std::string_view text) {
+    const std::size_t close = text.rfind(']');
+    const std::size_t from = close == std::string_view::npos ? 0 : close;
+    if ((text.starts_with('[')) != (close != std::string_view::npos)) {
+        return std::nullopt;
+    }
+    const std::size_t colon = text.find(':', from);
+    if (colon == std::string_view::npos) {
+        return HostPort{text, std::nullopt};
+    }
+    return HostPort{text.substr(0, colon), text.substr(colon + 1)};
+}
+
+}  // namespace
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    const bool valid = error == std::errc() && end == text.data() + text.size() && port != 0;
+    return valid ? std::optional(port) : std::nullopt;
+}
+
+std::vector<IpAddress> resolve_name(std::string_view name, const std::string& hosts_file) {
+    if (const auto literal = parse_ip_address(without_brackets(name))) {
+        return {*literal};
+    }
+    std::vector<IpAddress> found;
+    std::ifstream file(hosts_file);
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream words(line.substr(0, line.find('#')));
+        std::string address_text;
+        words >> address_text;
+        const auto address = parse_ip_address(address_text);
+        if (!address) {
+            continue;
+        }
+        for (std::string known; words >> known;) {
+            if (equal_names(known, name)) {
+                found.push_back(*address);
+                break;
+            }
+        }
+    }
+    return found;
+}
+
+std::optional<Url> parse_url(std::string_view text) {
+    Url url;
+    url.scheme = "http";
+    if (const std::size_t mark = text.find("://"); mark != std::string_view::npos) {
+        url.scheme = text.substr(0, mark);
+        std::transform(url.scheme.begin(), url.scheme.end(), url.scheme.begin(), lower);
+        text.remove_prefix(mark + 3);
+    }
+    text = text.substr(0, text.find('#'));
+    const std::size_t slash = text.find_first_of("/?");
+    std::string_view authority = text.substr(0, slash);
+    url.target = slash == std::string_view::npos ? "/" : text.substr(slash);
+    if (url.target.front() == '?') {
+        url.target.insert(0, "/");
+    }
+    const bool printable = std::all_of(url.target.begin(), url.target.end(),
+                                       [](char c) { return c > ' ' && c < '\x7f'; });
+    const auto split = split_port(authority);
+    if (!printable || !split || split->host.empty() ||
+        authority.find('@') != std::string_view::npos) {
+        return std::nullopt;
+    }
+    url.host = without_brackets(split->host);
+    url.port = 80;
+    if (split->port) {
+        const auto port = parse_port(*split->port);
+        if (!port) {
+            return std::nullopt;
+        }
+        url.port = *port;
+    }
+    url.authority = authority;
+    return url;
+}
+
+std::optional<ListenAddress> parse_listen_address(std::string_view text) {
+    if (const auto port = parse_port(text)) {
+        return ListenAddress{std::nullopt, *port};
+    }
+    const auto split = split_port(text);
+    if (!split || !split->port) {
+        return std::nullopt;
+    }
+    const auto port = parse_port(*split->port);
+    const auto address = parse_ip_address(without_brackets(split->host));
+    if (!port || (!address && !split->host.empty())) {
+        return std::nullopt;
+    }
+    return ListenAddress{address, *port};
+}
+
+}  // namespace runnel
