@@ -59,7 +59,7 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.rtt_min = tcb.rtt.min_rtt();
     s.rto = tcb.rto(config);
     s.backoff = tcb.recovery.backoff;
-    s.retransmits = tcb.recovery.backoff;
+    s.retransmits = tcb.recovery.timeouts;
     s.probes = tcb.probes_out;
     s.bytes_sent = tcb.counters.bytes_acked + distance(tcb.snd.una, tcb.snd.nxt);
     s.bytes_acked = tcb.counters.bytes_acked;
@@ -105,9 +105,9 @@ void StackState::snapshot(std::vector<ConnectionStatus>& out) {
         s.rcv_nxt = entry.rcv_nxt.value;
         out.push_back(s);
     });
-    std::stable_sort(
-        out.begin(), out.end(),
-        [](const ConnectionStatus& a, const ConnectionStatus& b) { return a.tuple < b.tuple; });
+    std::sort(out.begin(), out.end(), [](const ConnectionStatus& a, const ConnectionStatus& b) {
+        return a.tuple != b.tuple ? a.tuple < b.tuple : a.state < b.state;
+    });
 }
 
 }  // namespace runnel::tcp
