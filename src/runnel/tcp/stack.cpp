@@ -9,6 +9,16 @@
 
 namespace runnel::tcp {
 
+namespace {
+
+/// The connection of a user who hasn't let go of it: CLOSE and ABORT end what a handle may do.
+Connection* owned(StackState& state, ConnectionHandle handle) {
+    Connection* connection = state.find(handle);
+    return connection != nullptr && !connection->tcb.orphan ? connection : nullptr;
+}
+
+}  // namespace
+
 Stack::Stack(BufferPool& pool, FlightRecorder& recorder, const TcpConfig& config,
              const SipKey& secret)
     : state_(std::make_unique<StackState>(pool, recorder, config, secret)) {}
@@ -69,7 +79,7 @@ void Stack::close_listener(ListenerHandle listener, Instant now) {
 
 Result<std::size_t> Stack::send(ConnectionHandle handle, Bytes bytes, SendFlags flags,
                                 Instant now) {
-    Connection* c = state_->find(handle);
+    Connection* c = owned(*state_, handle);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -81,7 +91,7 @@ Result<std::size_t> Stack::send(ConnectionHandle handle, Bytes bytes, SendFlags 
 
 Result<std::size_t> Stack::send_slices(ConnectionHandle handle, std::span<const Slice> slices,
                                        SendFlags flags, Instant now) {
-    Connection* c = state_->find(handle);
+    Connection* c = owned(*state_, handle);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -93,7 +103,7 @@ Result<std::size_t> Stack::send_slices(ConnectionHandle handle, std::span<const 
 
 Result<std::size_t> Stack::receive(ConnectionHandle handle, MutableBytes into, ReceiveFlags flags,
                                    Instant now) {
-    Connection* c = state_->find(handle);
+    Connection* c = owned(*state_, handle);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -104,7 +114,7 @@ Result<std::size_t> Stack::receive(ConnectionHandle handle, MutableBytes into, R
 }
 
 Result<SliceList> Stack::receive_slices(ConnectionHandle handle, std::size_t limit, Instant now) {
-    Connection* c = state_->find(handle);
+    Connection* c = owned(*state_, handle);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -124,7 +134,7 @@ bool Stack::at_urgent_mark(ConnectionHandle handle) const {
 }
 
 Status Stack::shutdown_send(ConnectionHandle handle, Instant now) {
-    Connection* c = state_->find(handle);
+    Connection* c = owned(*state_, handle);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -134,7 +144,7 @@ Status Stack::shutdown_send(ConnectionHandle handle, Instant now) {
 }
 
 Status Stack::shutdown_receive(ConnectionHandle handle, Instant now) {
-    Connection* c = state_->find(handle);
+    Connection* c = owned(*state_, handle);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -146,24 +156,29 @@ Status Stack::shutdown_receive(ConnectionHandle handle, Instant now) {
 }
 
 void Stack::close(ConnectionHandle handle, Instant now) {
-    if (Connection* c = state_->find(handle)) {
+    if (Connection* c = owned(*state_, handle)) {
         state_->release(*c, now, [](Tcb& t, Effects& e) { close_both(t, e); });
     }
 }
 
 void Stack::abort(ConnectionHandle handle, Instant now) {
-    if (Connection* c = state_->find(handle)) {
+    if (Connection* c = owned(*state_, handle)) {
         state_->release(*c, now, [](Tcb& t, Effects& e) { abort_connection(t, e); });
     }
 }
 
 Status Stack::set_options(ConnectionHandle handle, const ConnectionOptions& options, Instant now) {
-    Connection* c = state_->find(handle);
+    Connection* c = owned(*state_, handle);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
-    state_->event(*c, now, [&](Tcb& tcb, Effects&) {
+    state_->event(*c, now, [&](Tcb& tcb, Effects& e) {
         tcb.user = options;
+        const bool room = tcb.has_send_room(e.config());
+        if (room && tcb.writer_waits) {
+            e.wake_writer();
+        }
+        tcb.writer_waits = !room;
         if (options.receive_buffer != 0) {
             tcb.receive_limit = options.receive_buffer;
         }

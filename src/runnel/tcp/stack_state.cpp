@@ -12,6 +12,9 @@
 namespace runnel::tcp {
 
 namespace {
+/// A connection on which nothing has happened for so long gives back what it kept for the next burst.
+constexpr Duration kQuiet = seconds(1);
+
 // Each use of the secret has a key of its own (DESIGN §5).
 enum KeyUse : std::uint64_t { kIsnKey = 1, kTimestampKey = 2, kDemuxKey = 3, kPortKey = 4 };
 }  // namespace
@@ -35,7 +38,7 @@ StackState::~StackState() {
 }
 
 void StackState::mark_ready(Tcb& tcb) {
-    if (tcb.ready_queued || (tcb.detached && !tcb.reset_due)) {
+    if (tcb.ready_queued || tcb.detached) {
         return;
     }
     tcb.ready_queued = true;
@@ -72,12 +75,14 @@ void StackState::take_events(std::vector<UserEvent>& out) {
     }
 }
 
-void StackState::rearm(Connection& connection) {
+void StackState::rearm(Connection& connection, Instant now) {
     const Instant earliest = connection.tcb.timers.earliest();
     // A deadline that moved later leaves the wheel alone: it fires once for nothing and is armed anew then.
     // So the usual ACK, which pushes the retransmission timer out, costs no wheel operation.
     if (earliest < connection.node.deadline) {
         wheel_.schedule(connection.node, earliest);
+    } else if (!connection.node.armed() && connection.tcb.holds_idle_storage()) {
+        wheel_.schedule(connection.node, now + kQuiet);
     }
 }
 
@@ -97,7 +102,7 @@ void StackState::finish(Connection& connection, Effects& effects, bool may_send)
     if (may_send) {
         mark_ready(tcb);
     }
-    rearm(connection);
+    rearm(connection, effects.now);
 }
 
 void StackState::leave_wire(Connection& connection) {
@@ -106,6 +111,7 @@ void StackState::leave_wire(Connection& connection) {
         (void)demux_.erase(tcb.tuple);
     }
     tcb.detached = true;
+    tcb.reset_due = false;
     tcb.timers.cancel_all();
     wheel_.cancel(connection.node);
     tcb.send.clear();
@@ -226,6 +232,9 @@ void StackState::on_timeout(Instant now) {
         }
         Effects effects(context_, now);
         const bool due = connection->tcb.timers.earliest() <= now;
+        if (!due) {
+            connection->tcb.release_idle_storage();
+        }
         on_timers(connection->tcb, effects);
         finish(*connection, effects, due);
     });

@@ -105,7 +105,7 @@ private:
     void mark_ready(Tcb& tcb);
     void queue_event(Tcb& tcb);
     void queue_event(ListenerHandle handle, Listener& listener);
-    void rearm(Connection& connection);
+    void rearm(Connection& connection, Instant now);
 
     const TcpConfig config_;
     BufferPool& pool_;

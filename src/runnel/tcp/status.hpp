@@ -23,6 +23,7 @@ enum class Timer : std::uint8_t {
     delayed_ack,  ///< an ACK is owed (§3.8.6.3)
     keepalive,    ///< §3.8.4
     fin_wait_2,   ///< an orphan waits for the peer's FIN
+    memory,       ///< the pool had no room for what the user writes: look again
     time_wait,    ///< 2MSL (own table)
     count_,
 };
@@ -34,6 +35,7 @@ constexpr const char* to_string(Timer timer) {
         case Timer::delayed_ack: return "delayed-ack";
         case Timer::keepalive: return "keepalive";
         case Timer::fin_wait_2: return "fin-wait-2";
+        case Timer::memory: return "memory";
         case Timer::time_wait: return "time-wait";
         case Timer::count_: break;
     }

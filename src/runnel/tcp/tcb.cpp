@@ -42,8 +42,10 @@ std::uint64_t Tcb::window_to_offer() const {
 Duration Tcb::rto(const TcpConfig& config) const {
     // RFC 6298 §5.7: where the SYN had to be sent again and gave no sample, data starts with 3 s.
     const bool lost_syn = is_synchronized(state) && syn_transmissions > 1;
-    const Duration unknown =
-        lost_syn ? std::max(seconds(3), config.rto_initial) : config.rto_initial;
+    Duration unknown = lost_syn ? std::max(seconds(3), config.rto_initial) : config.rto_initial;
+    if (snd.una == snd.iss) {
+        unknown = config.syn_rto;  // RFC 6298 §2.1, for SYN and SYN,ACK
+    }
     const Duration base = rtt.has_sample() ? rtt.rto(config) : unknown;
     const std::int64_t factor = std::int64_t{1} << std::min<int>(recovery.backoff, 30);
     return base.ns > config.rto_max.ns / factor ? config.rto_max : base * factor;

@@ -83,8 +83,9 @@ constexpr const char* to_string(RecoveryState s) {
 struct Recovery {
     RecoveryState state = RecoveryState::open;
     std::uint8_t duplicate_acks = 0;  ///< without SACK: segments that have left the network
-    std::uint8_t backoff = 0;         ///< doublings of the RTO since the last ACK of new data
-    Seq64 point;                      ///< RecoveryPoint: recovery ends when this is acknowledged
+    std::uint8_t backoff = 0;         ///< doublings of the RTO since the last RTT sample
+    std::uint8_t timeouts = 0;  ///< of the retransmission timer since the last ACK of new data
+    Seq64 point;                ///< RecoveryPoint: recovery ends when this is acknowledged
 };
 
 struct Counters {
@@ -187,6 +188,16 @@ struct Tcb {
     [[nodiscard]] Duration rto(const TcpConfig& config) const;
     /// Segments in the network as recovery sees it.
     [[nodiscard]] std::uint32_t in_flight() const;
+    /// Storage kept for the next burst, which a quiet connection gives back (DESIGN §4, lean when idle).
+    [[nodiscard]] bool holds_idle_storage() const {
+        return send.holds_idle_storage() || receive.holds_idle_storage() ||
+               retransmission.holds_idle_storage();
+    }
+    void release_idle_storage() {
+        send.release_idle_storage();
+        receive.release_idle_storage();
+        retransmission.release_idle_storage();
+    }
     /// TSval now.
     [[nodiscard]] std::uint32_t timestamp(Instant now) const {
         return static_cast<std::uint32_t>(now.millis()) + options.ts_offset;

@@ -50,7 +50,7 @@ void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& e
 /// from the echoed timestamp, which tells which of the two it was.
 void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     const auto& stamps = segment.header.options.timestamps;
-    if (summary.rtt.ns == 0 && summary.segments_acked > 0 && tcb.options.timestamps && stamps &&
+    if (summary.rtt.ns == 0 && summary.advanced && tcb.options.timestamps && stamps &&
         stamps->echo != 0) {
         const auto elapsed = static_cast<std::int32_t>(tcb.timestamp(effects.now) - stamps->echo);
         if (elapsed >= 0 && elapsed < 600'000) {
@@ -101,12 +101,14 @@ void count_duplicates(Tcb& tcb, const AckSummary& summary) {
         return;
     }
     std::uint8_t& count = tcb.recovery.duplicate_acks;
-    if (summary.is_duplicate) {
+    if (tcb.recovery.state == RecoveryState::loss) {
+        count = 0;  // they are about what was in flight before the timeout and is sent again anyway
+    } else if (summary.is_duplicate) {
         const std::uint32_t most = std::min(tcb.retransmission.segments_out(), 255U);
         if (count < most) {
             ++count;
         }
-    } else if (summary.segments_acked > 0) {
+    } else if (summary.advanced) {
         // A partial ACK deflates by what it acknowledges, less the segment it asks for (RFC 6582 §3.2).
         const std::uint32_t less = summary.segments_acked > 0 ? summary.segments_acked - 1 : 0;
         count = tcb.recovery.state == RecoveryState::recovery && count > less
@@ -119,7 +121,7 @@ void count_duplicates(Tcb& tcb, const AckSummary& summary) {
 void detect_loss(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     const std::uint32_t threshold = effects.config().duplicate_ack_threshold;
     Recovery& recovery = tcb.recovery;
-    const bool acked = summary.segments_acked > 0;
+    const bool acked = summary.advanced;
     if (recovery.state == RecoveryState::recovery || recovery.state == RecoveryState::loss) {
         if (tcb.snd.una >= recovery.point) {
             leave_recovery(tcb, segment, effects);
@@ -172,6 +174,7 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
     summary.flight_before = tcb.in_flight();
     summary.ece = segment.flags().ece();
     const bool advanced = segment.ack > tcb.snd.una;
+    summary.advanced = advanced;
     // RFC 5681 §2: a duplicate ACK has data outstanding, no data, no SYN or FIN, the same number and window.
     summary.is_duplicate = !advanced && !tcb.retransmission.empty() &&
                            segment.sequence_length() == 0 && !window_changed;
@@ -194,7 +197,12 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
     }
     if (advanced) {
         tcb.window_limited = false;
-        tcb.recovery.backoff = 0;
+        tcb.recovery.timeouts = 0;
+        // Karn (RFC 6298 §5.7): the RTO stays backed off until something measured it anew, or else a path
+        // slower than the RTO would never be measured. After the SYN it begins with a value of its own.
+        if (summary.rtt.ns > 0 || summary.syn_acked) {
+            tcb.recovery.backoff = 0;
+        }
         // RFC 6298 §5.2 and §5.3: all acknowledged, off; new data acknowledged, start again.
         if (tcb.retransmission.empty()) {
             tcb.timers.cancel(Timer::retransmit);

@@ -26,7 +26,11 @@ void negotiate(Tcb& tcb, const TcpHeader& syn, const TcpConfig& config, Instant 
         tcb.options.ts_recent = syn.options.timestamps->value;
         tcb.options.ts_recent_at = now;
     }
-    tcb.ack.set_segment_size(std::min<std::uint32_t>(tcb.options.local_mss, tcb.send_mss(config)));
+    // What the peer calls a full segment is seen from its data; until then no more than every TCP sends, and
+    // no more than what fits twice into the buffer (Linux's rcv_mss).
+    const std::uint32_t both = std::min<std::uint32_t>(tcb.options.local_mss, tcb.send_mss(config));
+    tcb.ack.set_segment_size(std::clamp<std::uint32_t>(tcb.receive_limit / 2, 1,
+                                                       std::min<std::uint32_t>(both, without)));
 }
 
 }  // namespace runnel::tcp

@@ -1,5 +1,7 @@
 // First to fourth step: is this segment from this connection's present? RFC 9293 §3.10.7.4 with PAWS
 // (RFC 7323 §5) and the defences against blind attacks (RFC 5961).
+#include <algorithm>
+
 #include "runnel/tcp/arrival/steps.hpp"
 
 namespace runnel::tcp {
@@ -56,11 +58,13 @@ bool completes_simultaneous_open(const Tcb& tcb, const Segment& segment) {
 }
 
 void note_duplicate(Tcb& tcb, const Segment& segment) {
-    // RFC 2883 §4.1: tell the sender which octets came twice.
-    if (!tcb.options.sack || segment.length == 0) {
+    // RFC 2883 §4.1: tell the sender which octets came twice. Those from RCV.NXT on are not held: whoever
+    // reads them as SACK would forget what we have dropped.
+    const Seq64 end = std::min(segment.seq + segment.length, tcb.rcv.nxt);
+    if (!tcb.options.sack || end <= segment.seq) {
         return;
     }
-    tcb.duplicate = {segment.seq.wire(), segment.end().wire()};
+    tcb.duplicate = {segment.seq.wire(), end.wire()};
     tcb.duplicate_pending = true;
 }
 

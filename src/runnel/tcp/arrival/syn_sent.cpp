@@ -31,7 +31,6 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
         }
         return;
     }
-    // RFC 7323 §3.2 and Linux: an echo of a timestamp we never sent belongs to an older incarnation.
     // Second: the RST bit.
     if (flags.rst()) {
         if (!flags.ack()) {

@@ -56,6 +56,18 @@ void trim(Tcb& tcb, Segment& segment) {
     }
 }
 
+/// RFC 2883 §4.2: the part of the segment that is held already has come twice.
+void note_held(Tcb& tcb, const Segment& segment) {
+    if (!tcb.options.sack || tcb.reassembler.empty()) {
+        return;
+    }
+    const auto held = tcb.reassembler.first_held(segment.seq, segment.seq + segment.length);
+    if (!held.empty()) {
+        tcb.duplicate = {held.begin.wire(), held.end.wire()};
+        tcb.duplicate_pending = true;
+    }
+}
+
 /// Grows what the window may offer, as long as the reader keeps up (Linux's rcv_ssthresh).
 void grow_receive_limit(Tcb& tcb, std::uint32_t arrived, const TcpConfig& config) {
     if (!config.window_autotuning || tcb.user.receive_buffer != 0) {
@@ -71,7 +83,7 @@ void grow_receive_limit(Tcb& tcb, std::uint32_t arrived, const TcpConfig& config
 }
 
 /// Data in sequence: to the reader, then whatever had waited behind the gap it closes. False when memory
-/// ran out; what was not taken is not acknowledged.
+/// ran out for the segment; what was not taken is not acknowledged.
 bool take_in_order(Tcb& tcb, Segment& segment, Effects& effects) {
     bool complete = true;
     const auto deliver = [&](Slice&& slice) {
@@ -93,10 +105,11 @@ bool take_in_order(Tcb& tcb, Segment& segment, Effects& effects) {
         }
         tcb.rcv.nxt += size;
     }
-    if (complete && !tcb.reassembler.empty()) {
+    const bool taken = complete;
+    if (taken && !tcb.reassembler.empty()) {
         tcb.rcv.nxt = tcb.reassembler.extract(tcb.rcv.nxt, deliver);
     }
-    return complete;
+    return taken;
 }
 
 /// Now or a little later (§3.8.6.3; MUST-58, at least every second full-sized segment).
@@ -168,14 +181,11 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
                          true);
         return true;
     }
+    note_held(tcb, segment);
     if (segment.seq > tcb.rcv.nxt) {
         const auto result =
             tcb.reassembler.insert(effects.pool(), segment.seq, std::move(segment.payload));
         const bool taken = result == InsertResult::inserted;
-        if (result == InsertResult::duplicate && tcb.options.sack) {
-            tcb.duplicate = {segment.seq.wire(), (segment.seq + segment.length).wire()};
-            tcb.duplicate_pending = true;
-        }
         effects.decide(tcb,
                        taken                               ? Decision::tcp_accept_out_of_order
                        : result == InsertResult::duplicate ? Decision::tcp_drop_old_duplicate
@@ -185,27 +195,32 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
         tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true);
         return true;
     }
-    if (!take_in_order(tcb, segment, effects)) {
+    const Seq64 nxt = tcb.rcv.nxt;
+    const bool taken = take_in_order(tcb, segment, effects);
+    if (tcb.rcv.nxt > nxt) {
+        effects.wake_reader();
+        if (tcb.urgent_mark == UrgentMark::announced && tcb.rcv.urgent < tcb.rcv.nxt) {
+            tcb.urgent_mark = UrgentMark::waiting;
+        }
+    }
+    if (!taken) {
         effects.decide(tcb, Decision::tcp_drop_no_memory, segment);
         tcb.ack.need_now(Decision::tcp_transmit_ack_unacceptable, true);
         return false;
     }
     effects.decide(tcb, Decision::tcp_accept_in_order, segment);
-    if (tcb.urgent_mark == UrgentMark::announced && tcb.rcv.urgent < tcb.rcv.nxt) {
-        tcb.urgent_mark = UrgentMark::waiting;
-    }
     grow_receive_limit(tcb, arrived, effects.config());
     tcb.ack.fold();
     tcb.ack.on_data(piece, tcb.rcv.wnd(), tcb.rto(effects.config()), effects.config(), effects.now);
     schedule_ack(tcb, effects);
-    effects.wake_reader();
     return true;
 }
 
 void check_fin(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (segment.fin && !tcb.fin_known && !tcb.fin_received) {
         const Seq64 fin_seq = segment.seq + segment.length;
-        if (fin_seq >= tcb.rcv.nxt && fin_seq <= tcb.rcv.right_edge && receives_data(tcb.state)) {
+        const bool last = fin_seq >= tcb.rcv.nxt && fin_seq >= tcb.reassembler.highest();
+        if (last && fin_seq <= tcb.rcv.right_edge && receives_data(tcb.state)) {
             tcb.fin_known = true;
             tcb.fin_seq = fin_seq;
             if (fin_seq > tcb.rcv.nxt && segment.length == 0) {

@@ -18,18 +18,30 @@ bool mark_ahead(const Tcb& tcb) {
     return tcb.urgent_mark != UrgentMark::none && tcb.rcv.urgent >= read_position(tcb);
 }
 
+/// 1 where the next octet is the urgent one, which is no part of the stream; 0 otherwise.
+std::size_t skipped_octets(const Tcb& tcb) {
+    const bool out_of_band = !tcb.user.urgent_inline && tcb.urgent_mark != UrgentMark::none;
+    const bool next = tcb.rcv.urgent == read_position(tcb) && tcb.receive.size() > 0;
+    return out_of_band && next ? 1 : 0;
+}
+
 /// Steps over the urgent octet at the read position; keeps it for MSG_OOB where nobody has taken it.
 void skip_urgent_octet(Tcb& tcb) {
-    if (tcb.user.urgent_inline || tcb.urgent_mark == UrgentMark::none) {
-        return;
-    }
-    if (tcb.rcv.urgent != read_position(tcb) || tcb.receive.size() == 0) {
+    if (skipped_octets(tcb) == 0) {
         return;
     }
     std::byte octet{};
     (void)tcb.receive.read({&octet, 1});
     if (tcb.urgent_mark == UrgentMark::waiting) {
         tcb.urgent_octet = octet;
+    }
+}
+
+/// Inline the mark has done its work once the reader is past it.
+void forget_mark_inline(Tcb& tcb) {
+    const bool marked = tcb.user.urgent_inline && tcb.urgent_mark != UrgentMark::none;
+    if (marked && tcb.rcv.urgent < read_position(tcb)) {
+        tcb.urgent_mark = UrgentMark::none;
     }
 }
 
@@ -52,7 +64,7 @@ Result<std::size_t> receive_urgent(Tcb& tcb, MutableBytes into, bool peek) {
         return fail(Errc::argument_invalid);
     }
     if (tcb.urgent_mark == UrgentMark::announced) {
-        return fail(Errc::would_block);
+        return nothing_to_read(tcb);
     }
     if (into.empty()) {
         return std::size_t{0};
@@ -71,11 +83,12 @@ Result<std::size_t> receive_urgent(Tcb& tcb, MutableBytes into, bool peek) {
 }  // namespace
 
 std::size_t readable_octets(const Tcb& tcb) {
-    std::size_t size = tcb.receive.size();
-    if (size > 0 && mark_ahead(tcb) && !tcb.user.urgent_inline && tcb.rcv.urgent < tcb.rcv.nxt) {
-        --size;
+    const std::size_t size = tcb.receive.size();
+    if (size == 0 || !mark_ahead(tcb)) {
+        return size;
     }
-    return size;
+    const std::uint64_t before = distance(read_position(tcb), tcb.rcv.urgent);
+    return before > 0 ? std::min<std::size_t>(size, before) : size - skipped_octets(tcb);
 }
 
 bool at_urgent_mark(const Tcb& tcb) {
@@ -89,20 +102,17 @@ Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flag
     if (!flags.peek) {
         skip_urgent_octet(tcb);
     }
-    if (tcb.receive.size() == 0) {
+    // A read stops before the mark, so that the user can find it (SIOCATMARK).
+    const std::size_t there = readable_octets(tcb);
+    if (there == 0) {
         return nothing_to_read(tcb);
     }
-    std::size_t most = into.size();
-    // A read stops before the mark, so that the user can find it (SIOCATMARK).
-    if (mark_ahead(tcb) && tcb.rcv.urgent > read_position(tcb)) {
-        most = std::min<std::size_t>(most, distance(read_position(tcb), tcb.rcv.urgent));
+    into = into.first(std::min(into.size(), there));
+    if (flags.peek) {
+        return tcb.receive.peek(into, skipped_octets(tcb));
     }
-    const std::size_t got =
-        flags.peek ? tcb.receive.peek(into.first(most)) : tcb.receive.read(into.first(most));
-    if (!flags.peek && tcb.urgent_mark != UrgentMark::none && tcb.rcv.urgent < read_position(tcb) &&
-        tcb.user.urgent_inline) {
-        tcb.urgent_mark = UrgentMark::none;
-    }
+    const std::size_t got = tcb.receive.read(into);
+    forget_mark_inline(tcb);
     return got;
 }
 
@@ -116,10 +126,8 @@ Result<SliceList> receive_slices(Tcb& tcb, std::size_t limit, Effects&) {
         }
         return slices;
     }
-    if (mark_ahead(tcb) && tcb.rcv.urgent > read_position(tcb)) {
-        limit = std::min<std::size_t>(limit, distance(read_position(tcb), tcb.rcv.urgent));
-    }
-    (void)tcb.receive.take(limit, slices);
+    (void)tcb.receive.take(std::min(limit, readable_octets(tcb)), slices);
+    forget_mark_inline(tcb);
     return slices;
 }
 
@@ -127,7 +135,7 @@ Readiness readiness_of(const Tcb& tcb, const TcpConfig& config) {
     std::uint8_t bits = 0;
     const bool over = tcb.detached || tcb.state == State::closed;
     const bool no_more = tcb.fin_received || tcb.receive_shutdown || over;
-    if (tcb.receive.size() > 0 || no_more) {
+    if (readable_octets(tcb) > 0 || no_more) {
         bits |= Readiness::kReadable;
     }
     if (no_more) {

@@ -5,6 +5,9 @@ namespace runnel::tcp {
 
 namespace {
 
+/// How long a writer waits whom the pool, not its own buffer, turned away: nobody tells when it has room.
+constexpr Duration kMemoryRetry = milliseconds(10);
+
 /// The error a SEND meets in this state, or ok.
 Errc refuse_send(Tcb& tcb) {
     if (tcb.error != Errc::ok) {
@@ -23,11 +26,14 @@ Result<std::size_t> sent(Tcb& tcb, std::size_t taken, std::size_t wanted, SendFl
     if (taken < wanted || !tcb.has_send_room(effects.config())) {
         tcb.writer_waits = true;
     }
+    if (taken < wanted && tcb.has_send_room(effects.config())) {
+        tcb.timers.arm(Timer::memory, effects.now + kMemoryRetry);
+    }
     if (taken == 0 && wanted > 0) {
         return fail(Errc::would_block);
     }
     tcb.push_hold = flags.more && taken == wanted;
-    if (flags.urgent && taken == wanted) {
+    if (flags.urgent && taken == wanted && wanted > 0) {
         // §3.8.5, MUST-31: urgent data of any length; SND.UP names the octet after it.
         tcb.snd.up = tcb.send.end();
         tcb.urgent_to_send = true;

@@ -38,6 +38,11 @@ std::uint32_t congestion_room(const Tcb& tcb) {
     return window > flight ? window - flight : 0;
 }
 
+/// The urgent pointer means something for one segment only: no super-segments around it.
+bool may_be_super(const Tcb& tcb, const TcpConfig& config, Seq64 seq) {
+    return config.super_segments && !(tcb.urgent_to_send && tcb.snd.up > seq);
+}
+
 Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
     const SentRecord* record = tcb.retransmission.first_lost();
     if (record == nullptr) {
@@ -55,7 +60,8 @@ Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
     plan.seq = record->begin;
     const std::uint64_t data = record->length() - (record->fin ? 1U : 0U);
     std::uint64_t most = std::uint64_t{std::max(room, 1U)} * plan.mss;
-    most = std::min<std::uint64_t>(most, config.super_segments ? kMaxSuperSegment : plan.mss);
+    most = std::min<std::uint64_t>(
+        most, may_be_super(tcb, config, plan.seq) ? kMaxSuperSegment : plan.mss);
     // RFC 9293 §3.8.6: a peer that shrank its window (SHLD-14 says it should not) gets what fits, and
     // one segment at least, as MUST-34 and SHLD-17 have it.
     const std::uint64_t window =
@@ -135,14 +141,13 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
         return plan;
     }
     const std::uint32_t room = congestion_room(tcb);
-    if (room == 0) {
+    if (room == 0 || tcb.retransmission.full()) {
         return nothing(Decision::tcp_hold_congestion_window);
     }
     std::uint64_t most = std::min(usable, std::uint64_t{room} * plan.mss);
     const bool urgent = tcb.urgent_to_send && tcb.snd.up > plan.seq;
-    // The urgent pointer means something for one segment only: no super-segments around it.
-    const bool super = config.super_segments && !urgent;
-    most = std::min<std::uint64_t>(most, super ? kMaxSuperSegment : plan.mss);
+    most = std::min<std::uint64_t>(
+        most, may_be_super(tcb, config, plan.seq) ? kMaxSuperSegment : plan.mss);
     std::uint64_t length = std::min(available, most);
     Decision reason = Decision::tcp_transmit_data;
     if (length % plan.mss != 0) {

@@ -10,13 +10,15 @@ namespace {
 
 /// The least step the right edge may take: half the buffer or one of the peer's segments.
 std::uint64_t least_step(const Tcb& tcb) {
-    return std::min<std::uint64_t>(tcb.receive_limit / 2, tcb.ack.segment_size());
+    return std::max<std::uint64_t>(
+        std::min<std::uint64_t>(tcb.receive_limit / 2, tcb.ack.segment_size()), 1);
 }
 
 }  // namespace
 
 std::uint16_t advertise_window(Tcb& tcb, bool syn) {
     const Seq64 wanted = tcb.rcv.nxt + tcb.window_to_offer();
+    const Seq64 promised = tcb.rcv.right_edge;
     if (distance(tcb.rcv.right_edge, wanted) >= least_step(tcb)) {
         tcb.rcv.right_edge = wanted;
     }
@@ -24,7 +26,7 @@ std::uint16_t advertise_window(Tcb& tcb, bool syn) {
     if (syn) {
         // Unscaled on a SYN (RFC 7323 §2.2).
         const std::uint64_t field = std::min<std::uint64_t>(window, 65'535);
-        tcb.rcv.right_edge = tcb.rcv.nxt + field;
+        tcb.rcv.right_edge = std::max(promised, tcb.rcv.nxt + field);
         return static_cast<std::uint16_t>(field);
     }
     // Rounded up, so that scaling never takes back an octet that was promised.

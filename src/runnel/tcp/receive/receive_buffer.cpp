@@ -44,7 +44,6 @@ Slice ReceiveBuffer::pop() {
         rest_.pop_front();
     }
     if (empty()) {
-        rest_.release();
         tail_is_ours_ = false;
     }
     return popped;

@@ -46,6 +46,14 @@ public:
     /// Bytes of pool memory that the octets hold.
     [[nodiscard]] std::size_t pinned() const { return pinned_; }
     void clear();
+    /// The list of slices keeps its storage, so that a busy connection doesn't allocate; who sees that the
+    /// connection is quiet gives it back.
+    [[nodiscard]] bool holds_idle_storage() const { return empty() && rest_.capacity() > 0; }
+    void release_idle_storage() {
+        if (empty()) {
+            rest_.release();
+        }
+    }
 
 private:
     [[nodiscard]] std::size_t pieces() const { return front_.empty() ? 0 : 1 + rest_.size(); }

@@ -17,7 +17,8 @@ struct RateSample {
 };
 
 struct AckSummary {
-    std::uint32_t segments_acked = 0;  ///< cumulatively, with this ACK
+    bool advanced = false;             ///< SND.UNA has moved
+    std::uint32_t segments_acked = 0;  ///< whole ones, cumulatively, with this ACK
     std::uint64_t octets_acked = 0;
     std::uint32_t segments_sacked = 0;  ///< newly reported by SACK
     std::uint32_t segments_lost = 0;    ///< newly deemed lost

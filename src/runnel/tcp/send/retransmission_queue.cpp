@@ -43,27 +43,29 @@ void RetransmissionQueue::sent(const SentRecord& record) {
 
 void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summary) {
     while (!records_.empty() && records_[0].begin < una) {
-        if (records_[0].end > una && !split(0, una)) {
-            // No room for another record: keep the acknowledged head in front, it is harmless there.
-            SentRecord& head = records_[0];
-            count(head, false);
-            head.begin = una;
-            head.syn = false;
-            count(head, true);
-            return;
-        }
-        const SentRecord& r = records_[0];
-        summary.segments_acked += r.segments();
-        summary.octets_acked += r.length() - (r.syn ? 1U : 0U) - (r.fin ? 1U : 0U);
-        summary.syn_acked |= r.syn;
-        summary.fin_acked |= r.fin;
+        SentRecord& r = records_[0];
         if (r.transmissions > 1) {
             summary.retransmitted_acked = true;
         } else if (!r.sacked) {
             summary.rtt = std::max(now - r.last_sent, nanoseconds(1));
         }
+        const bool whole = r.end <= una;
+        const std::uint64_t numbers = std::min(r.length(), distance(r.begin, una));
+        const std::uint32_t before = r.segments();
+        summary.octets_acked += numbers - (r.syn ? 1U : 0U) - (whole && r.fin ? 1U : 0U);
+        summary.syn_acked |= r.syn;
+        summary.fin_acked |= whole && r.fin;
         count(r, false);
-        records_.pop_front();
+        if (whole) {
+            summary.segments_acked += before;
+            records_.pop_front();
+            continue;
+        }
+        // A segment counts once its last octet is acknowledged: ACKs of single octets earn nothing (RFC 3465).
+        r.begin = una;
+        r.syn = false;
+        summary.segments_acked += before - r.segments();
+        count(r, true);
     }
     // Karn's rule (RFC 6298 §3): where anything acknowledged was sent twice, the sample is ambiguous.
     if (summary.retransmitted_acked) {

@@ -39,11 +39,15 @@ public:
     /// Greatest number of records; where splitting would exceed it, SACK information is left unused.
     static constexpr std::size_t kMaxRecords = 4096;
 
+    /// Greatest number of records that new data may lead to.
+    static constexpr std::size_t kMaxSent = 4 * kMaxRecords;
+
     [[nodiscard]] bool empty() const { return records_.empty(); }
     [[nodiscard]] std::size_t size() const { return records_.size(); }
     [[nodiscard]] const SentRecord& front() const { return records_[0]; }
     [[nodiscard]] const SentRecord& at(std::size_t i) const { return records_[i]; }
-    [[nodiscard]] bool full() const { return records_.size() >= kMaxRecords; }
+    /// Nothing new may be sent before something is acknowledged.
+    [[nodiscard]] bool full() const { return records_.size() >= kMaxSent; }
 
     /// Segments sent and unacknowledged; of them sacked, lost, and retransmitted but not yet acknowledged.
     [[nodiscard]] std::uint32_t segments_out() const { return out_; }
@@ -86,6 +90,13 @@ public:
     /// The end of the highest sacked range, or begin of the queue.
     [[nodiscard]] Seq64 highest_sacked() const;
     void clear();
+    /// The same as the buffers': storage is kept until the connection is quiet.
+    [[nodiscard]] bool holds_idle_storage() const { return empty() && records_.capacity() > 0; }
+    void release_idle_storage() {
+        if (empty()) {
+            records_.release();
+        }
+    }
 
 private:
     void count(const SentRecord& r, bool add);

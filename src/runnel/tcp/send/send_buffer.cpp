@@ -124,7 +124,6 @@ void SendBuffer::release_until(Seq64 una) {
         }
     }
     if (empty()) {
-        rest_.release();
         tail_is_ours_ = false;
     }
 }
@@ -161,7 +160,7 @@ std::size_t SendBuffer::gather(Seq64 from, std::size_t max, SliceList& out) cons
 
 void SendBuffer::clear() {
     front_ = {};
-    rest_.release();
+    rest_.clear();
     size_ = 0;
     tail_is_ours_ = false;
 }

@@ -38,7 +38,7 @@ public:
     std::size_t append(std::span<const Slice> slices, std::size_t limit);
 
     /// Forgets what lies before `una`: it is acknowledged. Numbers outside of [begin(), end()]
-    /// (SYN, FIN) count as the nearer end. Empty, it holds no memory.
+    /// (SYN, FIN) count as the nearer end. Empty, it holds no chunk.
     void release_until(Seq64 una);
 
     [[nodiscard]] Seq64 begin() const { return begin_; }
@@ -53,6 +53,14 @@ public:
 
     /// Forgets everything; end() becomes begin().
     void clear();
+    /// The list of slices keeps its storage, so that a busy connection doesn't allocate; who sees that the
+    /// connection is quiet gives it back.
+    [[nodiscard]] bool holds_idle_storage() const { return empty() && rest_.capacity() > 0; }
+    void release_idle_storage() {
+        if (empty()) {
+            rest_.release();
+        }
+    }
 
     [[nodiscard]] std::size_t slices() const { return front_.empty() ? 0 : 1 + rest_.size(); }
 

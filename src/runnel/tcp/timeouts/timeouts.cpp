@@ -45,6 +45,16 @@ bool waited_too_long(const Tcb& tcb, Instant since, std::uint32_t orphan_tries, 
     return waited >= time_of_retries(config.retries2, config);
 }
 
+/// Counts a timeout; the next one takes twice as long (RFC 6298 §5.5).
+void note_timeout(Tcb& tcb) {
+    if (tcb.recovery.timeouts < 255) {
+        ++tcb.recovery.timeouts;
+    }
+    if (tcb.recovery.backoff < 30) {
+        ++tcb.recovery.backoff;
+    }
+}
+
 void on_syn_timeout(Tcb& tcb, Effects& effects) {
     const TcpConfig& config = effects.config();
     const std::uint32_t tries =
@@ -52,17 +62,23 @@ void on_syn_timeout(Tcb& tcb, Effects& effects) {
     const Duration limit =
         tcb.user.user_timeout.ns != 0 ? tcb.user.user_timeout : config.user_timeout;
     const bool too_long = limit.ns != 0 && effects.now - tcb.opened_at >= limit;
-    if (tcb.syn_transmissions > tries || too_long) {
+    if (tcb.recovery.timeouts >= tries || too_long) {
         give_up(tcb, Decision::tcp_note_syn_gave_up, effects);
         return;
     }
     (void)tcb.retransmission.mark_all_lost();
     // 1, 3, 7 … s (RFC 6298 §5.5); profile linux repeats the first four times a second apart.
-    const bool linear = config.syn_linear_timeouts && tcb.syn_transmissions <= 4;
-    if (!linear) {
-        ++tcb.recovery.backoff;
+    const bool linear = config.syn_linear_timeouts && tcb.recovery.timeouts < 4;
+    const std::uint8_t backoff = tcb.recovery.backoff;
+    note_timeout(tcb);
+    if (linear) {
+        tcb.recovery.backoff = backoff;
     }
-    tcb.timers.arm(Timer::retransmit, effects.now + tcb.rto(config));
+    Instant next = effects.now + tcb.rto(config);
+    if (limit.ns != 0) {
+        next = std::min(next, tcb.opened_at + limit);
+    }
+    tcb.timers.arm(Timer::retransmit, next);
 }
 
 }  // namespace
@@ -75,27 +91,31 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
         on_syn_timeout(tcb, effects);
         return;
     }
-    const Instant since = tcb.retransmission.front().first_sent;
-    if (waited_too_long(tcb, since, tcb.recovery.backoff, effects)) {
+    Instant since = tcb.retransmission.front().first_sent;
+    if (tcb.snd.wnd == 0) {
+        // The peer took its window back: what is sent again are probes, and as long as they are answered the
+        // connection stays (RFC 9293 §3.8.6.1, MUST-37).
+        since = std::max(since, tcb.last_received);
+    }
+    if (waited_too_long(tcb, since, tcb.recovery.timeouts, effects)) {
         give_up(tcb, Decision::tcp_note_gave_up, effects);
         return;
     }
-    effects.decide(tcb, Decision::tcp_note_retransmission_timeout, tcb.recovery.backoff);
+    effects.decide(tcb, Decision::tcp_note_retransmission_timeout, tcb.recovery.timeouts);
     // The peer may drop what it had only sacked; where the head is sacked it has (RFC 2018 §8).
     if (tcb.retransmission.front().sacked) {
         effects.decide(tcb, Decision::tcp_note_sack_reneging);
         tcb.retransmission.forget_sacked();
     }
-    tcb.controller.on_timeout(tcb.retransmission.segments_out(), tcb.recovery.backoff == 0);
+    tcb.controller.on_timeout(tcb.retransmission.segments_out(), tcb.recovery.timeouts == 0);
     (void)tcb.retransmission.mark_all_lost();
     tcb.recovery.state = RecoveryState::loss;
     tcb.recovery.point = tcb.snd.nxt;
     tcb.recovery.duplicate_acks = 0;
-    if (tcb.recovery.backoff < 30) {
-        ++tcb.recovery.backoff;
-    }
+    note_timeout(tcb);
     Instant next = effects.now + tcb.rto(effects.config());
-    const Duration limit = tcb.user.user_timeout;
+    const Duration limit =
+        tcb.user.user_timeout.ns != 0 ? tcb.user.user_timeout : effects.config().user_timeout;
     // Look again exactly when the user's patience ends (RFC 5482), not a whole RTO later.
     if (limit.ns != 0 && since + limit > effects.now) {
         next = std::min(next, since + limit);
@@ -170,7 +190,7 @@ void on_keepalive_timeout(Tcb& tcb, Effects& effects) {
     const bool patience_over =
         tcb.user.user_timeout.ns != 0
             ? tcb.probes_out > 0 && effects.now - tcb.last_received >= tcb.user.user_timeout
-            : tcb.probes_out >= probes;
+            : tcb.probes_out >= std::min(probes, 255U);
     if (patience_over) {
         effects.decide(tcb, Decision::tcp_note_keepalive_gave_up, tcb.probes_out);
         tcb.error = give_up_error(tcb);
@@ -188,6 +208,13 @@ void on_fin_wait_2_timeout(Tcb& tcb, Effects& effects) {
     }
     effects.decide(tcb, Decision::tcp_note_fin_wait_2_gave_up);
     effects.end(tcb, Errc::ok);
+}
+
+void on_memory_timeout(Tcb& tcb, Effects& effects) {
+    if (tcb.writer_waits && tcb.has_send_room(effects.config())) {
+        tcb.writer_waits = false;
+        effects.wake_writer();
+    }
 }
 
 void on_timers(Tcb& tcb, Effects& effects) {
@@ -212,6 +239,9 @@ void on_timers(Tcb& tcb, Effects& effects) {
     }
     if (due(Timer::fin_wait_2)) {
         on_fin_wait_2_timeout(tcb, effects);
+    }
+    if (due(Timer::memory)) {
+        on_memory_timeout(tcb, effects);
     }
 }
 

@@ -16,6 +16,8 @@ void on_persist_timeout(Tcb& tcb, Effects& effects);
 void on_delayed_ack_timeout(Tcb& tcb, Effects& effects);
 /// §3.8.4, MUST-24 to MUST-30.
 void on_keepalive_timeout(Tcb& tcb, Effects& effects);
+/// A writer whom the pool turned away may try again.
+void on_memory_timeout(Tcb& tcb, Effects& effects);
 /// The peer never closed its half and nobody is left to read (Linux's tcp_fin_timeout).
 void on_fin_wait_2_timeout(Tcb& tcb, Effects& effects);
 
