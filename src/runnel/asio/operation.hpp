@@ -141,6 +141,12 @@ public:
         if (slot.is_connected()) {
             slot.clear();
         }
+        if (!invoke) {
+            Allocator allocator = allocator_of(handler_);
+            this->~HandledOperation();
+            Traits::deallocate(allocator, this, 1);
+            return;
+        }
         Handler handler(std::move(handler_));
         auto work(std::move(work_));
         const IoExecutor io(io_);
@@ -148,9 +154,6 @@ public:
         Allocator allocator = allocator_of(handler);
         this->~HandledOperation();
         Traits::deallocate(allocator, this, 1);
-        if (!invoke) {
-            return;
-        }
         if (runs_here(work.get_executor(), io)) {
             // A driver's turn is itself a handler of this io_context and holds no lock: what dispatch
             // would find out again.

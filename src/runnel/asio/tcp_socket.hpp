@@ -247,7 +247,7 @@ private:
 /// Takes a connection off a listener's queue.
 class AcceptOperation : public SocketOperation {
 public:
-    explicit AcceptOperation(Driver& driver) : driver_(&driver) {}
+    explicit AcceptOperation(Driver* driver) : driver_(driver) {}
     bool perform(SocketLayer& layer, SocketId listener, Instant now) override;
     std::tuple<error_code, socket> result();
 
@@ -279,7 +279,7 @@ public:
         return boost::asio::async_initiate<Token, void(error_code, socket)>(
             [this](auto handler) {
                 this->begin<AcceptOperation>(std::move(handler), WaitFor::readable,
-                                             *record_->driver);
+                                             record_->driver);
             },
             token);
     }
