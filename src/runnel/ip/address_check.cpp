@@ -123,16 +123,20 @@ void start_address(IpState& ip, LocalAddress& address, Instant now) {
         return;
     }
     const bool v4 = address.address().is_v4();
+    address.probes_left = v4 ? ip.config.arp_probes : ip.config.dad_transmits;
+    const bool checked = address.probes_left > 0;
+    if (checked) {
+        address.state =
+            ip.config.optimistic_dad ? AddressState::optimistic : AddressState::tentative;
+    }
     if (!v4) {
         send_mld_report(ip, address.interface, &address.group, now);
     }
-    address.probes_left = v4 ? ip.config.arp_probes : ip.config.dad_transmits;
-    if (address.probes_left == 0) {
+    if (checked) {
+        send_probe(ip, address, now);
+    } else {
         become_preferred(ip, address, now);
-        return;
     }
-    address.state = ip.config.optimistic_dad ? AddressState::optimistic : AddressState::tentative;
-    send_probe(ip, address, now);
 }
 
 void address_timeouts(IpState& ip, Instant now) {

@@ -62,12 +62,11 @@ void Reassembler::release(Datagram& datagram) {
     datagram.name = {};
 }
 
-Decision Reassembler::give_up(Datagram& datagram, Decision why) {
+void Reassembler::give_up(Datagram& datagram) {
     pinned_ -= datagram.pinned;
     datagram.pinned = 0;
     datagram.pieces.clear();
     datagram.given_up = true;
-    return why;
 }
 
 /// Those given up go first, then the one that has waited longest.
@@ -183,6 +182,56 @@ Decision Reassembler::make_room(Datagram& datagram, const ArrivedFragment& fragm
     return Decision::ip_hold_fragment;
 }
 
+/// What is wrong with a fragment of a known datagram, or ip_hold_fragment.
+Decision Reassembler::check(Datagram& datagram, const ArrivedFragment& fragment,
+                            std::size_t& place) const {
+    const Decision fits = check_place(datagram, fragment, place);
+    if (fits != Decision::ip_hold_fragment) {
+        return fits;
+    }
+    const Decision ends = check_ends(datagram, fragment);
+    if (ends != Decision::ip_hold_fragment) {
+        return ends;
+    }
+    if (datagram.pieces.size() == kMaxPieces) {
+        return Decision::ip_drop_fragment_too_many;
+    }
+    datagram.ecn_seen |= static_cast<std::uint8_t>(1U << fragment.ecn);
+    constexpr std::uint8_t kNotEctAndCe = (1U << 0) | (1U << kEcnCe);
+    const bool mixed = (datagram.ecn_seen & kNotEctAndCe) == kNotEctAndCe;
+    return mixed ? Decision::ip_drop_fragment_ecn : Decision::ip_hold_fragment;
+}
+
+/// Puts a checked fragment among the pieces, copied out of a chunk that it would pin for little.
+Decision Reassembler::keep(Datagram& datagram, const ArrivedFragment& fragment, std::size_t place,
+                           std::uint32_t& evicted) {
+    Slice packet = fragment.packet;
+    if (packet.chunk().capacity() > kPinFactor * packet.size() &&
+        packet.chunk().capacity() > kSmallChunk) {
+        packet = pool_.copy(packet.bytes());
+        if (packet.empty()) {
+            return Decision::ip_drop_no_buffer;
+        }
+    }
+    const std::uint32_t pins = packet.chunk().capacity();
+    const Decision room = make_room(datagram, fragment, pins, evicted);
+    if (room != Decision::ip_hold_fragment) {
+        return room;
+    }
+    datagram.pinned += pins;
+    pinned_ += pins;
+    datagram.received += fragment.data_size();
+    const auto at = datagram.pieces.begin() + static_cast<std::ptrdiff_t>(place);
+    datagram.pieces.insert(at, {fragment.offset, fragment.data_size(),
+                                packet.subslice(fragment.data_at, fragment.data_size())});
+    if (fragment.offset == 0) {
+        datagram.name = fragment;
+        datagram.name.packet = std::move(packet);
+        datagram.has_first = true;
+    }
+    return Decision::ip_hold_fragment;
+}
+
 Reassembler::Added Reassembler::add(ArrivedFragment&& fragment, Instant now) {
     Added added;
     if (fragment.data_size() == 0) {
@@ -198,66 +247,31 @@ Reassembler::Added Reassembler::add(ArrivedFragment&& fragment, Instant now) {
         added.decision = Decision::ip_drop_fragment_of_dropped;
         return added;
     }
-
     std::size_t place = 0;
-    added.decision = check_place(*datagram, fragment, place);
-    if (added.decision == Decision::ip_drop_fragment_duplicate) {
-        return added;
-    }
-    if (added.decision == Decision::ip_hold_fragment) {
-        added.decision = check_ends(*datagram, fragment);
-    }
-    if (added.decision == Decision::ip_hold_fragment && datagram->pieces.size() == kMaxPieces) {
-        added.decision = Decision::ip_drop_fragment_too_many;
-    }
-    datagram->ecn_seen |= static_cast<std::uint8_t>(1U << fragment.ecn);
-    constexpr std::uint8_t kNotEctAndCe = (1U << 0) | (1U << kEcnCe);
-    if (added.decision == Decision::ip_hold_fragment &&
-        (datagram->ecn_seen & kNotEctAndCe) == kNotEctAndCe) {
-        added.decision = Decision::ip_drop_fragment_ecn;  // RFC 3168 §5.3
-    }
+    added.decision = check(*datagram, fragment, place);
     if (added.decision != Decision::ip_hold_fragment) {
-        give_up(*datagram, added.decision);
-        return added;
-    }
-
-    Slice packet = fragment.packet;
-    if (packet.chunk().capacity() > kPinFactor * packet.size() &&
-        packet.chunk().capacity() > kSmallChunk) {
-        packet = pool_.copy(packet.bytes());
-    }
-    const std::uint32_t pins = packet.chunk().capacity();
-    added.decision = packet.empty() ? Decision::ip_drop_no_buffer
-                                    : make_room(*datagram, fragment, pins, added.evicted);
-    if (added.decision != Decision::ip_hold_fragment) {
-        if (datagram->pieces.empty()) {
-            release(*datagram);
+        if (added.decision != Decision::ip_drop_fragment_duplicate) {
+            give_up(*datagram);
         }
         return added;
     }
-    datagram->pinned += pins;
-    pinned_ += pins;
-    datagram->received += fragment.data_size();
-    Piece piece{fragment.offset, fragment.data_size(),
-                packet.subslice(fragment.data_at, fragment.data_size())};
-    if (fragment.offset == 0) {
-        datagram->name = fragment;
-        datagram->name.packet = packet;
-        datagram->has_first = true;
-    }
-    datagram->pieces.insert(datagram->pieces.begin() + static_cast<std::ptrdiff_t>(place),
-                            std::move(piece));
-
-    if (datagram->has_first && datagram->has_last && datagram->received == datagram->total) {
-        if (!fits_length_field(*datagram)) {
-            added.decision = give_up(*datagram, Decision::ip_drop_bad_fragment);
-            return added;
-        }
-        added.whole = assemble(*datagram);
-        added.decision =
-            added.whole.empty() ? Decision::ip_drop_no_buffer : Decision::ip_accept_reassembled;
+    added.decision = keep(*datagram, fragment, place, added.evicted);
+    if (datagram->pieces.empty()) {
         release(*datagram);
+        return added;
     }
+    if (!datagram->has_first || !datagram->has_last || datagram->received != datagram->total) {
+        return added;
+    }
+    if (!fits_length_field(*datagram)) {
+        give_up(*datagram);
+        added.decision = Decision::ip_drop_bad_fragment;
+        return added;
+    }
+    added.whole = assemble(*datagram);
+    added.decision =
+        added.whole.empty() ? Decision::ip_drop_no_buffer : Decision::ip_accept_reassembled;
+    release(*datagram);
     return added;
 }
 

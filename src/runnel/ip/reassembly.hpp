@@ -91,7 +91,7 @@ private:
     Datagram* create(const ArrivedFragment& fragment, std::uint64_t hash, Instant now,
                      std::uint32_t& evicted);
     void release(Datagram& datagram);
-    Decision give_up(Datagram& datagram, Decision why);
+    void give_up(Datagram& datagram);
     bool evict_oldest(const Datagram* keep);
     [[nodiscard]] std::uint32_t pinned_by(const IpAddress& source) const;
     Decision check_place(const Datagram& datagram, const ArrivedFragment& fragment,
@@ -99,6 +99,9 @@ private:
     Decision check_ends(Datagram& datagram, const ArrivedFragment& fragment) const;
     Decision make_room(Datagram& datagram, const ArrivedFragment& fragment, std::uint32_t bytes,
                        std::uint32_t& evicted);
+    Decision check(Datagram& datagram, const ArrivedFragment& fragment, std::size_t& place) const;
+    Decision keep(Datagram& datagram, const ArrivedFragment& fragment, std::size_t place,
+                  std::uint32_t& evicted);
     [[nodiscard]] bool fits_length_field(const Datagram& datagram) const;
     Slice assemble(const Datagram& datagram);
 

@@ -17,6 +17,20 @@ constexpr std::uint32_t kMaxPayload = 65'535 - 20 - kUdpHeaderSize;
 /// A slice that pins more than four times its size is copied out (DESIGN §1, law 5).
 constexpr std::uint32_t kPinFactor = 4;
 
+/// Only the header must lie in one piece; its length is checked against all of them.
+std::optional<UdpHeader> read_header(const UdpArrival& arrival) {
+    ByteReader reader(arrival.payload.empty() ? Bytes{} : arrival.payload.front().bytes());
+    UdpHeader header;
+    header.source_port = reader.u16();
+    header.destination_port = reader.u16();
+    header.length = reader.u16();
+    header.checksum = reader.u16();
+    if (!reader.ok() || header.length < kUdpHeaderSize || header.length > arrival.payload_size) {
+        return std::nullopt;
+    }
+    return header;
+}
+
 bool checksum_holds(const UdpArrival& arrival, std::uint32_t length) {
     ChecksumAccumulator sum(
         pseudo_header_sum(arrival.source, arrival.destination, UdpTable::kProtocol, length));
@@ -291,22 +305,7 @@ void UdpTable::announce(UdpHandle handle, Socket& socket) {
 Decision UdpTable::on_datagram(UdpArrival&& arrival, Instant now) {
     const std::uint32_t length = arrival.payload_size;
     const auto drop = [&](Decision why) { return note(why, length, true, now); };
-    const auto header =
-        arrival.payload.empty() ? std::nullopt : parse_udp(arrival.payload.front().bytes());
-    // Only the header must lie in one piece; the length is checked against all of them.
-    const auto fields = [&]() -> std::optional<UdpHeader> {
-        if (header || arrival.payload.size() < 2) {
-            return header;
-        }
-        ByteReader reader(arrival.payload.front().bytes());
-        UdpHeader read;
-        read.source_port = reader.u16();
-        read.destination_port = reader.u16();
-        read.length = reader.u16();
-        read.checksum = reader.u16();
-        const bool fits = read.length >= kUdpHeaderSize && read.length <= length;
-        return reader.ok() && fits ? std::optional<UdpHeader>(read) : std::nullopt;
-    }();
+    const std::optional<UdpHeader> fields = read_header(arrival);
     if (!fields) {
         return drop(Decision::udp_drop_truncated);
     }
