@@ -102,7 +102,8 @@ void Host::capture_decisions(std::uint64_t first_record) {
             return;
         }
         const EventRecord* record = recorder_.find(number);
-        if (record != nullptr) {
+        // A change of state is told by the reason beside it, and shown by whoever draws the capture.
+        if (record != nullptr && record->decision != Decision::tcp_note_state) {
             captured.decisions.push_back(record->decision);
         }
     }

@@ -28,6 +28,17 @@ bool complete_handshake(Tcb& tcb, const Segment& segment, Effects& effects) {
     return true;
 }
 
+void note_bare_ack(Tcb& tcb, const Segment& segment, bool advances, bool window_changed,
+                   Effects& effects) {
+    if (advances) {
+        effects.decide(tcb, Decision::tcp_accept_ack, segment);
+    } else if (window_changed) {
+        effects.decide(tcb, Decision::tcp_accept_window_update, segment);
+    } else if (tcb.retransmission.empty()) {
+        effects.decide(tcb, Decision::tcp_accept_nothing_new, segment);
+    }
+}
+
 /// What follows for the state once our FIN has been acknowledged.
 bool fin_acknowledged(Tcb& tcb, const Segment& segment, Effects& effects) {
     switch (tcb.state) {
@@ -66,7 +77,8 @@ bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects) {
         effects.decide(tcb, Decision::tcp_drop_no_ack, segment);
         return false;
     }
-    if (tcb.state == State::syn_received && !complete_handshake(tcb, segment, effects)) {
+    const bool handshake = tcb.state == State::syn_received;
+    if (handshake && !complete_handshake(tcb, segment, effects)) {
         return false;
     }
     if (segment.ack > tcb.snd.nxt) {
@@ -85,8 +97,14 @@ bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects) {
         return true;
     }
     const std::uint64_t window_before = tcb.snd.wnd;
+    const bool advances = segment.ack > tcb.snd.una;
     update_send_window(tcb, segment, effects);
-    acknowledge(tcb, segment, tcb.snd.wnd != window_before, effects);
+    const bool window_changed = tcb.snd.wnd != window_before;
+    // A segment with text, SYN or FIN is named for that; a bare ACK for what it tells.
+    if (segment.sequence_length() == 0 && !handshake) {
+        note_bare_ack(tcb, segment, advances, window_changed, effects);
+    }
+    acknowledge(tcb, segment, window_changed, effects);
     if (tcb.fin_acked()) {
         return fin_acknowledged(tcb, segment, effects);
     }
