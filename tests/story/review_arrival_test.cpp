@@ -172,5 +172,34 @@ TEST_F(ReviewArrival, ASegmentLargerThanTheBufferStillGetsThrough) {
     EXPECT_GE(got.size(), 50u * 50u);
 }
 
+TEST_F(ReviewArrival, ClosedDuringASimultaneousOpenTheFinFollowsTheHandshake) {
+    connects();
+    arrives(syn().mss(1000));
+    EXPECT_EQ(sent_one().flags, "SA");
+    writes("last words");
+    EXPECT_TRUE(stack().shutdown_send(connection, now).has_value());
+    sends_nothing();
+    arrives(ack(1, 1));
+    const Sent last = sent_one();
+    EXPECT_EQ(last.flags, "FPA");
+    EXPECT_EQ(last.data, "last words");
+    arrives(fin(1, 12));
+    EXPECT_EQ(sent_one().ack, 2u);
+    EXPECT_EQ(state(), State::time_wait);
+}
+
+TEST_F(ReviewArrival, AClientIsClosedWithTheSynStillUnacknowledged) {
+    connects();
+    arrives(syn().mss(1000));
+    EXPECT_EQ(sent_one().flags, "SA");
+    stack().close(connection, now);
+    EXPECT_EQ(next_timeout().front().flags, "SA");  // the SYN,ACK still has its timer
+    arrives(ack(1, 1));
+    EXPECT_EQ(sent_one().flags, "FA");
+    arrives(ack(1, 2));
+    arrives(fin(1, 2));
+    EXPECT_EQ(sent_one().ack, 2u);
+}
+
 }  // namespace
 }  // namespace runnel::story

@@ -124,7 +124,13 @@ private:
             }
             case 12:
             case 13: timeout(); break;
-            case 14: poll_one(); break;
+            case 14:
+                if (one_in(2)) {
+                    poll_one();
+                } else {
+                    lose_one();
+                }
+                break;
             default: drain(); break;
         }
         if (one_in(2)) {
@@ -273,6 +279,41 @@ private:
         }
         if (!live && status_of_tuple(tuple) == nullptr) {
             EXPECT_LE(answers_, 1u) << "a segment of no connection";
+        }
+    }
+
+    /// The peer says that a segment is missing: duplicate ACKs, with SACK where that was agreed on.
+    void lose_one() {
+        drain();
+        const FourTuple tuple = tuples_[pick(tuples_.size())];
+        const ConnectionStatus* found = status_of_tuple(tuple);
+        if (found == nullptr || !is_synchronized(found->state)) {
+            return;
+        }
+        const ConnectionStatus s = *found;
+        const std::uint32_t out = s.snd_nxt - s.snd_una;
+        const std::uint32_t left = s.snd_una + static_cast<std::uint32_t>(pick(out + 1ULL));
+        for (std::uint32_t i = 1; i <= 5; ++i) {
+            ArrivingSegment a;
+            a.tuple = tuple;
+            a.header.source_port = tuple.remote.port;
+            a.header.destination_port = tuple.local.port;
+            a.header.seq = SeqNum{s.rcv_nxt};
+            a.header.ack = SeqNum{s.snd_una};
+            a.header.flags.bits = TcpFlags::kAck;
+            a.header.window = 65'535;
+            if (s.has_timestamps) {
+                a.header.options.timestamps =
+                    TcpTimestamps{static_cast<std::uint32_t>(now_.millis()), 0};
+            }
+            const std::uint32_t right = left + (s.snd_nxt - left) / 5 * i;
+            if (s.has_sack && right != left) {
+                a.header.options.sack.push_back({{left}, {right}});
+            }
+            stack_->on_segment(std::move(a), now_);
+            if (one_in(2)) {
+                drain();
+            }
         }
     }
 
