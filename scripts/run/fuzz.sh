@@ -1,6 +1,6 @@
 # ./run fuzz SECONDS [TARGET]: each libFuzzer target of fuzz/ (or one) for so many seconds. What it
-# learns is kept in build/fuzz/corpus, seeds come from fuzz/corpus, and a finding stays in
-# build/fuzz/findings. Sourced by ./run.
+# learns is kept in build/fuzz/corpus, seeds come from fuzz/corpus and fuzz/regressions, and a finding
+# stays in build/fuzz/findings. Sourced by ./run.
 case ${1-} in
 '' | *[!0-9]*) die "how long? ./run fuzz SECONDS [TARGET], e.g. ./run fuzz 60" ;;
 esac
@@ -26,7 +26,9 @@ mkdir -p "$findings"
 for target in $targets; do
     mkdir -p "$root/build/fuzz/corpus/$target"
     set -- "$root/build/fuzz/corpus/$target"
-    [ ! -d "$root/fuzz/corpus/$target" ] || set -- "$@" "$root/fuzz/corpus/$target"
+    for seeds in corpus regressions; do
+        [ ! -d "$root/fuzz/$seeds/$target" ] || set -- "$@" "$root/fuzz/$seeds/$target"
+    done
     say "run: fuzz_$target for $seconds s ..."
     if ! "$root/build/fuzz/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$findings/$target-" "$@" \
