@@ -112,6 +112,7 @@ void add_host_options(CLI::App& command, HostArguments& arguments) {
         ->type_name("CIDR")
         ->group(kGroup)
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command
         .add_option(
@@ -121,6 +122,7 @@ void add_host_options(CLI::App& command, HostArguments& arguments) {
         ->type_name("IP")
         ->group(kGroup)
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command.add_option("--mtu", arguments.mtu, "Greatest IP packet on the link, bytes")
         ->check(CLI::Range(576, 65535))
@@ -133,6 +135,7 @@ void add_host_options(CLI::App& command, HostArguments& arguments) {
         ->type_name("KEY=VALUE")
         ->group(kGroup)
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command.add_option("--profile", arguments.profile, "Defaults of the configuration")
         ->check(CLI::IsMember({"modern", "linux", "rfc"}))

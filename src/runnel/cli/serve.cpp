@@ -257,6 +257,7 @@ void add_serve(CLI::App& program, int& exit_code) {
         ->required()
         ->type_name("PORT")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command
         ->add_option(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -17,10 +18,11 @@ namespace runnel::report {
 
 namespace {
 
-constexpr std::size_t kStateWidth = 12;     // SYN-RECEIVED
-constexpr std::size_t kLeastTime = 8;       // 0.000000
-constexpr std::size_t kLeastShaft = 3;      // of an arrow
-constexpr std::size_t kLeastIndented = 40;  // columns worth indenting to the sender's side
+constexpr std::size_t kStateWidth = 12;  // SYN-RECEIVED
+constexpr std::size_t kLeastTime = 8;    // 0.000000
+constexpr std::size_t kLeastShaft = 3;   // of an arrow
+constexpr char kNoBreak = '\x1f';        // stands in for a blank; never in what is printed
+constexpr std::size_t kIssWidth = 14;    // ISS 4294967295
 
 struct Glyphs {
     std::string_view line, shaft, right, left, fold, to_right, to_left, dot, ellipsis, dash;
@@ -28,7 +30,7 @@ struct Glyphs {
 constexpr Glyphs kUnicode = {"│", "─", "▶", "◀", "┊", "→", "←", "·", "…", "–"};
 constexpr Glyphs kAscii = {"|", "-", ">", "<", ":", "->", "<-", "-", "...", "-"};
 
-// The columns of an arrow's text, in their order; those that don't fit go beneath it, the last first.
+// The columns of an arrow's text, in their order; what doesn't fit goes beneath it, the last first.
 constexpr std::size_t kColumns = 5;  // flags, seq, ack, len, win
 using Fields = std::array<std::string, kColumns>;
 
@@ -60,14 +62,15 @@ public:
           width_(std::max(style.width, kLeastLadderWidth)),
           followed_(follow_ends(conversation.segments)),
           notes_(note_segments(conversation)),
-          rows_(plan_rows(conversation, notes_, followed_, style.all)) {
+          rows_(plan_rows(conversation, notes_, followed_, style.all)),
+          window_changes_(find_window_changes(conversation)) {
         lay_out();
     }
 
     std::string render() {
         heading();
         EndStates states = followed_.before;
-        line("", states, states, pad_right("", room_), Ink::plain);
+        line("", states, states, pad_right("", room_), Ink::plain, glyphs_.line);
         for (const LadderRow& row : rows_) {
             switch (row.kind) {
                 case LadderRow::Kind::segment:
@@ -92,30 +95,83 @@ private:
         time_width_ = std::max(kLeastTime, time_text(conversation_.start_ns() + span).size());
         // time, state, line, room, line, state, with a blank between
         room_ = width_ - time_width_ - 2 * kStateWidth - 5;
-        for (const LadderRow& row : rows_) {
-            if (row.kind != LadderRow::Kind::segment) {
-                continue;
-            }
-            const Fields fields = fields_of(conversation_.segments[row.first]);
-            for (std::size_t i = 0; i < kColumns; ++i) {
-                column_width_[i] = std::max(column_width_[i], fields[i].size());
-            }
-        }
         // "─ text ───▶": what is left for the text.
-        const std::size_t most = room_ - 4 - kLeastShaft;
-        shown_columns_ = kColumns;
-        while (shown_columns_ > 1 && text_width(shown_columns_) > most) {
-            --shown_columns_;
+        most_text_ = room_ - 4 - kLeastShaft;
+        std::size_t aligned = 0;
+        for (const LadderRow& row : rows_) {
+            if (row.kind == LadderRow::Kind::segment) {
+                const Fields fields = fields_of(conversation_.segments[row.first]);
+                for (std::size_t i = 0; i < kColumns; ++i) {
+                    column_width_[i] = std::max(column_width_[i], fields[i].size());
+                }
+            }
         }
-        text_width_ = text_width(shown_columns_);
+        for (const std::size_t width : column_width_) {
+            aligned += width == 0 ? 0 : width + (aligned == 0 ? 0 : 1);
+        }
+        aligned_ = aligned <= most_text_;
+        // The ISS stands behind a SYN's columns where there is room for it.
+        iss_on_arrow_ = aligned_ && aligned + 1 + kIssWidth <= most_text_;
+        for (const LadderRow& row : rows_) {
+            if (row.kind == LadderRow::Kind::segment) {
+                const ArrowText text = arrow_text(row.first);
+                text_width_ = std::max(text_width_, columns(text.on));
+            }
+        }
     }
 
-    std::size_t text_width(std::size_t count) const {
-        std::size_t width = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            width += column_width_[i] == 0 ? 0 : column_width_[i] + (width == 0 ? 0 : 1);
+    // What stands on an arrow, and what had no room there.
+    struct ArrowText {
+        std::string on;
+        std::string beneath;
+    };
+
+    ArrowText arrow_text(std::size_t index) const {
+        const SeenSegment& segment = conversation_.segments[index];
+        const Fields fields = fields_of(segment);
+        ArrowText text;
+        for (std::size_t i = 0; i < kColumns; ++i) {
+            if (aligned_ && column_width_[i] != 0) {
+                text.on += text.on.empty() ? "" : " ";
+                text.on += pad_right(fields[i], column_width_[i]);
+            } else if (!fields[i].empty()) {
+                add_unaligned(text, fields[i], i == kColumns - 1 && !window_changes_[index]);
+            }
         }
-        return width;
+        if (segment.header.flags.syn()) {
+            const std::string iss = fmt::format("ISS {}", segment.header.seq.value);
+            if (iss_on_arrow_) {
+                text.on += " " + iss;
+            } else {
+                join(text.beneath, unbreakable(iss));
+            }
+        }
+        text.on.erase(text.on.find_last_not_of(' ') + 1);
+        return text;
+    }
+
+    // Where the columns don't fit side by side, each arrow has what fits; `dispensable` fields else nothing.
+    void add_unaligned(ArrowText& text, const std::string& field, bool dispensable) const {
+        const std::size_t width = columns(text.on) + (text.on.empty() ? 0 : 1) + field.size();
+        if (width <= most_text_ && text.beneath.empty()) {
+            text.on += text.on.empty() ? "" : " ";
+            text.on += field;
+        } else if (!dispensable) {
+            join(text.beneath, unbreakable(field));
+        }
+    }
+
+    // Whether each segment announces another window than its sender's before.
+    static std::vector<bool> find_window_changes(const Conversation& conversation) {
+        std::vector<bool> changes;
+        changes.reserve(conversation.segments.size());
+        std::array<std::optional<std::uint64_t>, 2> latest;
+        for (const SeenSegment& segment : conversation.segments) {
+            std::optional<std::uint64_t>& window = latest[index_of(segment.from)];
+            changes.push_back(window != segment.window);
+            window = segment.window;
+        }
+        return changes;
     }
 
     std::string time_text(std::int64_t time_ns) const {
@@ -131,11 +187,11 @@ private:
     // One line of the chart. `middle` takes exactly room_ columns. The states stand in bold where they
     // differ from those before.
     void line(std::string_view time, const EndStates& states, const EndStates& before,
-              std::string_view middle, Ink ink, bool folded = false) {
+              std::string_view middle, Ink ink, std::string_view lifeline_glyph) {
         const auto state_ink = [&](End end) {
             return states.of[index_of(end)] != before.of[index_of(end)] ? Ink::bold : Ink::dim;
         };
-        const std::string lifeline = paint_(Ink::dim, folded ? glyphs_.fold : glyphs_.line);
+        const std::string lifeline = paint_(Ink::dim, lifeline_glyph);
         out_ += paint_(Ink::dim, pad_left(time, time_width_));
         out_ += ' ';
         out_ += paint_(state_ink(End::left), pad_left(state_text(states, End::left), kStateWidth));
@@ -149,8 +205,9 @@ private:
     }
 
     // A line beneath an arrow, without time and states.
-    void line_beneath(std::string_view text, std::size_t indent, Ink ink) {
-        const std::string lifeline = paint_(Ink::dim, glyphs_.line);
+    void line_beneath(std::string_view text, std::size_t indent, Ink ink,
+                      std::string_view lifeline_glyph) {
+        const std::string lifeline = paint_(Ink::dim, lifeline_glyph);
         const std::size_t taken = std::min(room_, indent + columns(text));
         out_ += std::string(time_width_ + kStateWidth + 2, ' ');
         out_ += lifeline;
@@ -162,17 +219,15 @@ private:
     }
 
     void text_beneath(const std::string& text, End from, Ink ink) {
+        const std::string clean = style_.ascii ? ascii_text(text) : text;
+        // Under the arrow's text, but further left where the line would have to be broken else.
         const std::size_t sender = from == End::left ? 2 : room_ - 2 - text_width_;
-        const std::size_t indent = room_ - sender >= kLeastIndented + 1 ? sender : 2;
-        const std::string clean = untrusted(text);
+        const std::size_t slack = room_ - 1 - std::min(columns(clean), room_ - 1);
+        const std::size_t indent =
+            std::clamp<std::size_t>(slack, 2, std::max<std::size_t>(sender, 2));
         for (const std::string& piece : wrapped(clean, room_ - indent - 1)) {
-            line_beneath(piece, indent, ink);
+            line_beneath(breakable(piece), indent, ink, glyphs_.line);
         }
-    }
-
-    std::string untrusted(std::string_view text) const {
-        const std::string clean = printable(text);
-        return style_.ascii ? ascii_text(clean) : clean;
     }
 
     // "─ text ───────▶" or "◀─────── text ───", with the text at the same columns in each direction.
@@ -214,26 +269,15 @@ private:
     void segment_row(const LadderRow& row, const EndStates& before) {
         const SeenSegment& segment = conversation_.segments[row.first];
         const Notes& notes = notes_[row.first];
-        const Fields fields = fields_of(segment);
-        std::string text;
-        std::string beneath;
-        for (std::size_t i = 0; i < kColumns; ++i) {
-            if (i >= shown_columns_) {
-                join(beneath, fields[i]);
-            } else if (column_width_[i] != 0) {
-                text += text.empty() ? "" : " ";
-                text += pad_right(fields[i], column_width_[i]);
-            }
-        }
-        text.erase(text.find_last_not_of(' ') + 1);
+        ArrowText text = arrow_text(row.first);
         const Ink ink = ink_of(segment, notes);
         line(time_text(segment.time_ns), followed_.after[row.first], before,
-             arrow(text, segment.from), ink);
-        join(beneath, details(segment));
-        text_beneath(beneath, segment.from, Ink::plain);
+             arrow(text.on, segment.from), ink, glyphs_.line);
+        join(text.beneath, details(segment));
+        text_beneath(text.beneath, segment.from, Ink::plain);
         std::string remarks;
         for (const Note& note : notes) {
-            join(remarks, note_text(note));
+            join(remarks, unbreakable(note_text(note)));
         }
         text_beneath(remarks, segment.from, Ink::warning);
         comments(segment.packet, segment.from);
@@ -241,8 +285,21 @@ private:
 
     void comments(std::size_t packet, End from) {
         for (const std::string_view comment : capture_.packets[packet].comments) {
-            text_beneath(std::string(comment), from, Ink::dim);
+            text_beneath(printable(comment), from, Ink::dim);
         }
+    }
+
+    // A piece of a list ("wscale 10") isn't broken over two lines: its blanks are put as kNoBreak until the
+    // lines are made.
+    static std::string unbreakable(std::string_view piece) {
+        std::string text(piece);
+        std::replace(text.begin(), text.end(), ' ', kNoBreak);
+        return text;
+    }
+    static std::string breakable(std::string_view line) {
+        std::string text(line);
+        std::replace(text.begin(), text.end(), kNoBreak, ' ');
+        return text;
     }
 
     static void join(std::string& text, std::string_view piece) {
@@ -252,30 +309,36 @@ private:
         }
     }
 
-    // Options and whatever else is worth a line: for a SYN everything, later only what changes.
+    // Options and whatever else is worth a line. Timestamps, which every segment has, only with a SYN.
     std::string details(const SeenSegment& segment) const {
         const TcpFlags flags = segment.header.flags;
         const TcpOptions& options = segment.header.options;
         std::string text;
-        if (flags.syn()) {
-            join(text, fmt::format("ISS {}", segment.header.seq.value));
+        if (options.mss) {
+            join(text, unbreakable(fmt::format("mss {}", *options.mss)));
         }
-        join(text, options_text(options, flags.syn() || style_.all));
-        if (!options.sack.empty()) {
-            std::string blocks;
-            for (const SackBlock& block : options.sack) {
-                join(blocks,
-                     fmt::format("{}{}{}", segment.ack + block.left.offset_from(segment.header.ack),
-                                 glyphs_.dash,
-                                 segment.ack + block.right.offset_from(segment.header.ack)));
-            }
-            join(text, "SACK " + blocks);
+        if (options.sack_permitted) {
+            join(text, "sackOK");
+        }
+        if (options.window_scale) {
+            join(text, unbreakable(fmt::format("wscale {}", *options.window_scale)));
+        }
+        if (options.timestamps && (flags.syn() || style_.all)) {
+            join(text, unbreakable(fmt::format("TS {} ecr {}", options.timestamps->value,
+                                               options.timestamps->echo)));
         }
         for (const std::uint8_t kind : segment.other_options) {
-            join(text, option_name(kind));
+            join(text, unbreakable(option_name(kind)));
+        }
+        for (const SackBlock& block : options.sack) {
+            join(text,
+                 unbreakable(fmt::format(
+                     "SACK {}{}{}", segment.ack + block.left.offset_from(segment.header.ack),
+                     glyphs_.dash, segment.ack + block.right.offset_from(segment.header.ack))));
         }
         if (flags.urg()) {
-            join(text, fmt::format("urgent pointer {}", segment.header.urgent_pointer));
+            join(text,
+                 unbreakable(fmt::format("urgent pointer {}", segment.header.urgent_pointer)));
         }
         return text;
     }
@@ -284,7 +347,7 @@ private:
         std::string text;
         const auto add = [&](const std::string& piece, std::string_view arrow_glyph) {
             text += text.empty() ? "" : "  ";
-            text += fmt::format("{} {}", piece, arrow_glyph);
+            text += unbreakable(fmt::format("{} {}", piece, arrow_glyph));
         };
         for (const End end : {End::left, End::right}) {
             const FoldSums& sums = row.sums[index_of(end)];
@@ -305,11 +368,16 @@ private:
         const std::string lasted =
             "in " + duration_text({segments[row.last].time_ns - segments[row.first].time_ns});
         text = fmt::format("{} {}  {}", glyphs_.ellipsis, text,
-                           style_.ascii ? ascii_text(lasted) : lasted);
+                           unbreakable(style_.ascii ? ascii_text(lasted) : lasted));
         bool first = true;
-        for (const std::string& piece : wrapped(text, room_ - 4)) {
-            line(first ? time_text(segments[row.first].time_ns) : "", followed_.after[row.last],
-                 before, pad_right("  " + piece, room_), Ink::notice, true);
+        for (const std::string& piece : wrapped(text, room_ - 5)) {
+            const std::string drawn = "  " + breakable(piece);
+            if (first) {
+                line(time_text(segments[row.first].time_ns), followed_.after[row.last], before,
+                     pad_right(drawn, room_), Ink::notice, glyphs_.fold);
+            } else {
+                line_beneath("  " + drawn, 0, Ink::notice, glyphs_.fold);
+            }
             first = false;
         }
     }
@@ -319,7 +387,7 @@ private:
         // It travels to the sender of what it quotes.
         const End from = other(error.about);
         line(time_text(error.time_ns), states, states,
-             arrow(fmt::format("ICMP about seq {}", error.seq), from), Ink::alarm);
+             arrow(fmt::format("ICMP about seq {}", error.seq), from), Ink::alarm, glyphs_.line);
         text_beneath(fmt::format("{} says: {}", to_string(error.reporter), error.meaning), from,
                      Ink::warning);
         comments(error.packet, from);
@@ -373,7 +441,12 @@ private:
         out_ += '\n';
         paragraph(ending_text(conversation_), Ink::plain);
         paragraph(remarks, Ink::warning);
-        if (!conversation_.scales_known) {
+        const auto& segments = conversation_.segments;
+        const bool synchronized =
+            std::any_of(segments.begin(), segments.end(), [](const SeenSegment& segment) {
+                return !segment.header.flags.syn() && !segment.header.flags.rst();
+            });
+        if (!conversation_.scales_known && synchronized) {
             paragraph(
                 "The handshake was not captured: windows are as on the wire, unscaled, and "
                 "numbers count from the first octet seen.",
@@ -388,7 +461,8 @@ private:
 
     void paragraph(const std::string& text, Ink ink) {
         for (const std::string& piece : wrapped(text, width_)) {
-            out_ += paint_(ink, style_.ascii ? ascii_text(piece) : piece) + "\n";
+            const std::string text_line = breakable(piece);
+            out_ += paint_(ink, style_.ascii ? ascii_text(text_line) : text_line) + "\n";
         }
     }
 
@@ -401,11 +475,14 @@ private:
     FollowedStates followed_;
     std::vector<Notes> notes_;
     std::vector<LadderRow> rows_;
+    std::vector<bool> window_changes_;
     std::size_t time_width_ = kLeastTime;
     std::size_t room_ = 0;  // columns between the two lifelines
     std::array<std::size_t, kColumns> column_width_ = {};
-    std::size_t shown_columns_ = kColumns;
+    bool aligned_ = true;        // the columns fit side by side
+    std::size_t most_text_ = 0;  // columns that an arrow's text can have
     std::size_t text_width_ = 0;
+    bool iss_on_arrow_ = false;
     std::string out_;
 };
 

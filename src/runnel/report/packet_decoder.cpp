@@ -290,6 +290,13 @@ std::optional<DecodedIcmpError> decode_icmp_error(const Upper& upper, bool v4) {
 
 }  // namespace
 
+bool knows_link_type(std::uint16_t link_type) {
+    constexpr std::array kKnown = {kLinkNull, kLinkEthernet,    kLinkRawBsd,      kLinkRawOpenBsd,
+                                   kLinkRaw,  kLinkLoop,        kLinkLinuxCooked, kLinkIpv4,
+                                   kLinkIpv6, kLinkLinuxCooked2};
+    return std::find(kKnown.begin(), kKnown.end(), link_type) != kKnown.end();
+}
+
 std::optional<LinkPayload> link_payload(std::uint16_t link_type, Bytes packet) {
     LinkPayload payload;
     payload.bytes = packet;

@@ -25,6 +25,8 @@ struct LinkPayload {
     PacketDirection direction = PacketDirection::unknown;  ///< where the link type tells it
 };
 
+[[nodiscard]] bool knows_link_type(std::uint16_t link_type);
+
 /// Nothing when the link type isn't known or its header is cut short.
 [[nodiscard]] std::optional<LinkPayload> link_payload(std::uint16_t link_type, Bytes packet);
 

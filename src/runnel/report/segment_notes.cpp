@@ -206,8 +206,10 @@ private:
     void look_at_repeated_ack(const SeenSegment& segment, Direction& own, const Direction& peer) {
         const bool outstanding = peer.any && peer.highest > segment.ack;
         const bool same_window = own.window_known && segment.window == own.window;
-        if (own.kept_alive && !outstanding) {
-            add(NoteKind::keep_alive_answer);
+        if (own.window_known && own.window == 0 && segment.window != 0) {
+            add(NoteKind::window_opened);
+        } else if (own.kept_alive && !outstanding) {
+            add(NoteKind::probe_answer);
         } else if (outstanding && (same_window || !segment.header.options.sack.empty())) {
             add(NoteKind::duplicate_ack, ++own.duplicate_acks);
         } else if (own.window_known && segment.window > own.window) {
@@ -253,11 +255,12 @@ std::string_view name(NoteKind kind) {
         case NoteKind::gap: return "gap";
         case NoteKind::duplicate_ack: return "duplicate ACK";
         case NoteKind::zero_window: return "zero window";
+        case NoteKind::window_opened: return "window opened";
         case NoteKind::window_update: return "window update";
         case NoteKind::window_filled: return "window filled";
         case NoteKind::window_probe: return "window probe";
         case NoteKind::keep_alive: return "keep-alive";
-        case NoteKind::keep_alive_answer: return "keep-alive answer";
+        case NoteKind::probe_answer: return "probe answer";
         case NoteKind::duplicate_sack: return "D-SACK";
         case NoteKind::congestion_experienced: return "congestion experienced";
         case NoteKind::bad_checksum: return "bad checksum";

@@ -23,11 +23,12 @@ enum class NoteKind : std::uint8_t {
     gap,                      ///< before it; value: bytes not seen
     duplicate_ack,            ///< value: how many in a row
     zero_window,
+    window_opened,  ///< it was zero
     window_update,
     window_filled,  ///< it reaches the right edge of the peer's window
     window_probe,
     keep_alive,
-    keep_alive_answer,
+    probe_answer,    ///< the ACK that a keep-alive or window probe asked for
     duplicate_sack,  ///< value: bytes the receiver got twice
     congestion_experienced,
     bad_checksum,

@@ -29,27 +29,6 @@ std::string flags_text(TcpFlags flags) {
     return text.empty() ? "-" : text;
 }
 
-std::string options_text(const TcpOptions& options, bool timestamps) {
-    std::string text;
-    const auto add = [&](std::string_view piece) {
-        text += text.empty() ? "" : ", ";
-        text += piece;
-    };
-    if (options.mss) {
-        add(fmt::format("mss {}", *options.mss));
-    }
-    if (options.sack_permitted) {
-        add("sackOK");
-    }
-    if (options.timestamps && timestamps) {
-        add(fmt::format("TS val {} ecr {}", options.timestamps->value, options.timestamps->echo));
-    }
-    if (options.window_scale) {
-        add(fmt::format("wscale {}", *options.window_scale));
-    }
-    return text;
-}
-
 std::string option_name(std::uint8_t kind) {
     switch (kind) {
         case 19: return "MD5";

@@ -1,4 +1,4 @@
-// A segment's control bits and options in the words of RFC 9293 and of tcpdump, which everybody reads.
+// A segment's control bits and options in the words of RFC 9293 and of IANA's registry.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,6 @@ namespace runnel::report {
 
 /// "SYN,ACK", "FIN,PSH,ACK", "-" for none; in the order SYN FIN RST PSH URG ACK ECE CWR AE.
 [[nodiscard]] std::string flags_text(TcpFlags flags);
-/// "mss 1460, sackOK, TS val 1200 ecr 0, wscale 7". `timestamps` false leaves them out, SACK blocks are
-/// always left to the caller, who knows what they are relative to.
-[[nodiscard]] std::string options_text(const TcpOptions& options, bool timestamps);
 /// The name of an option that the engine doesn't understand ("Fast Open", "MPTCP"), or "option N".
 [[nodiscard]] std::string option_name(std::uint8_t kind);
 
