@@ -399,9 +399,9 @@ private:
         for (const SeenSegment& segment : conversation_.segments) {
             bytes[index_of(segment.from)] += segment.payload_size;
         }
-        std::string title = fmt::format("Connection {}", conversation_.number);
+        std::string title = unbreakable(fmt::format("Connection {}", conversation_.number));
         const auto add = [&](std::string_view piece) {
-            title += fmt::format(" {} {}", glyphs_.dot, piece);
+            title += ' ' + unbreakable(fmt::format("{} {}", glyphs_.dot, piece));
         };
         add(fmt::format("{} in {}", counted(conversation_.segments.size(), "segment"),
                         duration_text({conversation_.end_ns() - conversation_.start_ns()})));
@@ -411,7 +411,8 @@ private:
         if (conversation_.number > 1 && begins > 0) {
             add(fmt::format("begins {} into the capture", duration_text({begins})));
         }
-        out_ += paint_(Ink::bold, style_.ascii ? ascii_text(title) : title) + "\n\n";
+        paragraph(title, Ink::bold);
+        out_ += '\n';
         const std::string left = to_string(conversation_.left);
         const std::string right = to_string(conversation_.right);
         if (left.size() + right.size() + 2 > width_) {
