@@ -108,8 +108,7 @@ void expect_exact_transfer(const TwoHostsConfig& config, const TransferConfig& w
         EXPECT_EQ(hosts.world.wire(hosts.wire).counters(side).oversize, 0u);
     }
     // Everything comes to an end, and nothing is kept.
-    EXPECT_NE(hosts.world.run_until([] { return false; }, hosts.world.now() + seconds(3'600)),
-              Outcome::event_limit);
+    EXPECT_EQ(hosts.world.run_for(seconds(3'600)), Outcome::deadline);
     for (const sim::HostId host : {hosts.client, hosts.server}) {
         EXPECT_TRUE(hosts.table(host).empty());
         EXPECT_EQ(hosts.world.host(host).pool().bytes_in_use(), 0u);

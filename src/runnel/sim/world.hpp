@@ -28,6 +28,7 @@ enum class Outcome : std::uint8_t {
     deadline,     ///< the deadline's instant has been reached; the clock stands there
     quiet,        ///< nothing will ever happen again
     event_limit,  ///< too many events: somebody doesn't stop talking
+    stuck,        ///< a host's `on_timeout(next_timeout())` makes no progress: a defect of the host
 };
 
 class World {
@@ -69,6 +70,9 @@ public:
             if (events == event_limit) {
                 return Outcome::event_limit;
             }
+            if (idle_timeouts_ != 0) {
+                return Outcome::stuck;
+            }
             if (!step_before(deadline)) {
                 if (deadline.is_never()) {
                     return Outcome::quiet;
@@ -88,7 +92,7 @@ public:
     /// Of all wires together.
     [[nodiscard]] std::uint64_t digest() const;
     [[nodiscard]] std::uint64_t events() const { return events_; }
-    /// How often a host's `on_timeout(next_timeout())` made no progress: a defect of the host.
+    /// How often a host's `on_timeout(next_timeout())` made no progress.
     [[nodiscard]] std::uint64_t idle_timeouts() const { return idle_timeouts_; }
     /// Parcels that found no memory in the receiver's pool.
     [[nodiscard]] std::uint64_t lost_for_memory() const { return lost_for_memory_; }

@@ -1,0 +1,224 @@
+// Worlds drawn from a seed: wires, faults, configurations and workloads nobody thought of. Whatever they
+// are, contents are exact, timeouts make progress, and in the end nothing is left.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "runnel/sim/transfer.hpp"
+#include "support/two_hosts.hpp"
+
+namespace runnel::test {
+namespace {
+
+using sim::Outcome;
+using sim::TransferConfig;
+using sim::Transfers;
+
+/// One of the values given.
+template <class T>
+T pick(Random& random, std::initializer_list<T> values) {
+    return values.begin()[random.below(values.size())];
+}
+
+sim::DirectionConfig draw_direction(Random& random, bool offload) {
+    sim::DirectionConfig direction;
+    direction.bytes_per_second =
+        pick<std::uint64_t>(random, {0, 100'000, 1'250'000, 12'500'000, 125'000'000});
+    direction.delay = pick<Duration>(random, {Duration{}, microseconds(50), milliseconds(1),
+                                              milliseconds(30), milliseconds(300)});
+    direction.queue_bytes = pick<std::uint32_t>(random, {20'000, 64'000, 1'000'000});
+    if (offload) {
+        direction.queue_bytes = std::max(direction.queue_bytes, 150'000u);
+    }
+    const auto ppm = [&] { return pick<std::uint32_t>(random, {0, 0, 1'000, 10'000, 50'000}); };
+    direction.faults.drop = ppm();
+    direction.faults.reorder = ppm();
+    direction.faults.duplicate = ppm();
+    direction.faults.flip = offload ? 0 : ppm() / 10;
+    direction.faults.reorder_delay = pick<Duration>(random, {milliseconds(1), milliseconds(50)});
+    return direction;
+}
+
+tcp::TcpConfig draw_tcp(Random& random) {
+    tcp::TcpConfig config;
+    config.timestamps = random.chance(3, 4);
+    config.window_scaling = random.chance(3, 4);
+    config.sack = random.chance(3, 4);
+    config.super_segments = random.chance(3, 4);
+    config.window_autotuning = random.chance(3, 4);
+    config.slow_start_after_idle = random.chance(1, 2);
+    config.send_buffer = pick<std::uint32_t>(random, {5'000, 64'000, 1u << 20, 4u << 20});
+    config.receive_buffer = pick<std::uint32_t>(random, {70'000, 1u << 20, 6u << 20});
+    config.initial_receive_window = pick<std::uint32_t>(random, {3'000, 20'000, 64 * 1024});
+    config.initial_window_segments = pick<std::uint32_t>(random, {1, 4, 10});
+    config.quick_acks = pick<std::uint32_t>(random, {0, 2, 16});
+    return config;
+}
+
+TwoHostsConfig draw_world(Random& random, std::uint64_t seed) {
+    TwoHostsConfig config;
+    config.world.seed = seed;
+    config.wire.layer = pick(random, {LinkLayer::raw_ip, LinkLayer::ethernet});
+    config.wire.offload = random.chance(1, 3);
+    config.wire.mtu = pick<std::uint32_t>(random, {1280, 1300, 1500, 9000, 65'535});
+    for (sim::DirectionConfig& direction : config.wire.direction) {
+        direction = draw_direction(random, config.wire.offload);
+    }
+    if (config.wire.mtu > 9'000) {
+        for (sim::DirectionConfig& direction : config.wire.direction) {
+            direction.queue_bytes = std::max(direction.queue_bytes, 150'000u);
+        }
+    }
+    for (unsigned side = 0; side < 2; ++side) {
+        config.host[side].tcp = draw_tcp(random);
+        config.clock_offset[side] = Duration{static_cast<std::int64_t>(random.below(1ull << 44))};
+    }
+    return config;
+}
+
+std::uint64_t draw_size(Random& random) {
+    const std::uint64_t most = pick<std::uint64_t>(random, {0, 1, 100, 1'460, 20'000, 500'000});
+    return random.below(most + 1);
+}
+
+/// Ends some connections in the middle, each in its own way; those are not asked for their contents.
+class Vandal {
+public:
+    Vandal(TwoHosts& hosts, Transfers& transfers, Random& random)
+        : hosts_(hosts), transfers_(transfers) {
+        for (std::size_t i = 0; i < transfers.size(); ++i) {
+            if (random.chance(1, 8)) {
+                victims_.push_back({.transfer = i,
+                                    .side = static_cast<unsigned>(random.below(2)),
+                                    .after = random.below(100'000),
+                                    .abort = random.chance(1, 2)});
+            }
+        }
+    }
+    [[nodiscard]] bool spares(std::size_t transfer) const {
+        return std::none_of(victims_.begin(), victims_.end(),
+                            [&](const Victim& victim) { return victim.transfer == transfer; });
+    }
+    void act() {
+        for (Victim& victim : victims_) {
+            const SocketId id = transfers_.socket(victim.transfer, victim.side);
+            if (victim.done || id.is_none() ||
+                transfers_.result(victim.transfer).received[victim.side] < victim.after) {
+                continue;
+            }
+            victim.done = true;
+            const bool client = victim.side == 0;
+            SocketLayer& sockets = client ? hosts_.client_sockets() : hosts_.server_sockets();
+            const Instant now = client ? hosts_.client_now() : hosts_.server_now();
+            (void)(victim.abort ? sockets.abort(id, now) : sockets.close(id, now));
+            // Its other end sees the end or an error and is closed then, or here.
+            others_.push_back({victim.transfer, 1 - victim.side});
+        }
+    }
+    /// Closes what the other ends still hold.
+    void tidy() {
+        for (const auto& [transfer, side] : others_) {
+            const SocketId id = transfers_.socket(transfer, side);
+            if (!id.is_none()) {
+                (void)(side == 0 ? hosts_.client_sockets().close(id, hosts_.client_now())
+                                 : hosts_.server_sockets().close(id, hosts_.server_now()));
+            }
+        }
+    }
+
+private:
+    struct Victim {
+        std::size_t transfer = 0;
+        unsigned side = 0;
+        std::uint64_t after = 0;
+        bool abort = false;
+        bool done = false;
+    };
+    TwoHosts& hosts_;
+    Transfers& transfers_;
+    std::vector<Victim> victims_;
+    std::vector<std::pair<std::size_t, unsigned>> others_;
+};
+
+void live_in_world(std::uint64_t seed) {
+    Random random(seed);
+    const TwoHostsConfig config = draw_world(random, seed);
+    TwoHosts hosts(config);
+    Transfers transfers(hosts.world);
+    const std::uint64_t count = random.below(8) + 1;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        TransferConfig one;
+        one.listen = hosts.at(1, random.chance(1, 2) ? Family::ipv4 : Family::ipv6,
+                              static_cast<std::uint16_t>(1'000 + i));
+        one.upload = draw_size(random);
+        one.download = draw_size(random);
+        one.seed = seed * 100 + i;
+        one.largest_call = pick<std::size_t>(random, {1, 500, 5'000, 60'000});
+        if (one.largest_call == 1) {
+            one.upload = std::min<std::uint64_t>(one.upload, 3'000);
+            one.download = std::min<std::uint64_t>(one.download, 3'000);
+        }
+        ASSERT_TRUE(transfers.start(one));
+    }
+    Vandal vandal(hosts, transfers, random);
+    const auto all_over = [&] {
+        transfers.pump();
+        vandal.act();
+        for (std::size_t i = 0; i < transfers.size(); ++i) {
+            if (vandal.spares(i) && !transfers.result(i).done()) {
+                return false;
+            }
+        }
+        return true;
+    };
+    EXPECT_EQ(hosts.world.run_until(all_over, hosts.world.now() + seconds(20'000)),
+              Outcome::satisfied);
+    for (std::size_t i = 0; i < transfers.size(); ++i) {
+        const auto& result = transfers.result(i);
+        EXPECT_FALSE(result.mismatch) << "transfer " << i << " at " << result.mismatch_at;
+        if (vandal.spares(i)) {
+            EXPECT_TRUE(result.exact(transfers.config(i)))
+                << "transfer " << i << ": " << errno_name(result.error) << " received "
+                << result.received[0] << " of " << transfers.config(i).download << ", "
+                << result.received[1] << " of " << transfers.config(i).upload;
+        }
+    }
+    vandal.tidy();
+    hosts.world.run_until(
+        [&] {
+            transfers.pump();
+            vandal.act();
+            vandal.tidy();
+            return false;
+        },
+        hosts.world.now() + seconds(20'000));
+    EXPECT_EQ(hosts.world.idle_timeouts(), 0u);
+    EXPECT_EQ(hosts.world.lost_for_memory(), 0u);
+    for (unsigned side = 0; side < 2; ++side) {
+        EXPECT_EQ(hosts.world.wire(hosts.wire).counters(side).oversize, 0u);
+        EXPECT_TRUE(hosts.table(side == 0 ? hosts.client : hosts.server).empty())
+            << "side " << side << " keeps a connection in "
+            << tcp::to_string(hosts.table(side)[0].state);
+        EXPECT_EQ(hosts.world.host(side).pool().bytes_in_use(), 0u) << "side " << side;
+    }
+}
+
+void live_in_worlds(std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t seed = first; seed < first + count; ++seed) {
+        SCOPED_TRACE(testing::Message() << "world seed " << seed);
+        live_in_world(seed);
+        if (testing::Test::HasFailure()) {
+            return;  // one seed at a time is enough to look at
+        }
+    }
+}
+
+TEST(Worlds, ThreeHundredSeeds) {
+    live_in_worlds(1, 300);
+}
+TEST(LongWorlds, TwentyThousandSeeds) {
+    live_in_worlds(1'000, 20'000);
+}
+
+}  // namespace
+}  // namespace runnel::test
