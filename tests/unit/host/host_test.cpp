@@ -12,6 +12,8 @@ class HostTest : public testing::TestWithParam<Family> {
 protected:
     OneHost machine;
 
+    explicit HostTest(const HostConfig& config = OneHost::default_config()) : machine(config) {}
+
     IpAddress ours() const {
         return *parse_ip_address(GetParam() == Family::ipv4 ? "10.0.0.1" : "fd00::1");
     }
@@ -109,7 +111,19 @@ TEST_P(HostTest, MalformedHeadersAreDroppedByName) {
     EXPECT_EQ(count(Decision::tcp_drop_malformed), 16u);
 }
 
-TEST_P(HostTest, SuperSegmentsAndPartialChecksumsAreUnderstood) {
+class HostWithoutQuickAcks : public HostTest {
+protected:
+    static HostConfig without_quick_acks() {
+        HostConfig config = OneHost::default_config();
+        config.tcp.quick_acks = 0;
+        return config;
+    }
+    HostWithoutQuickAcks() : HostTest(without_quick_acks()) {}
+};
+INSTANTIATE_TEST_SUITE_P(Families, HostWithoutQuickAcks,
+                         testing::Values(Family::ipv4, Family::ipv6));
+
+TEST_P(HostWithoutQuickAcks, SuperSegmentsAndPartialChecksumsAreUnderstood) {
     const auto listener = listen();
     machine.receive(make_segment(tuple(), syn()));
     const auto answer = machine.take_segments().at(0).header;
@@ -134,6 +148,10 @@ TEST_P(HostTest, SuperSegmentsAndPartialChecksumsAreUnderstood) {
     const auto connection = machine.host.tcp().accept(listener, machine.now);
     ASSERT_TRUE(connection);
     EXPECT_EQ(machine.host.tcp().readable(*connection), 5'000u);
+    // Four segments in one: acknowledged at once, as every second one must be (RFC 9293 MUST-58).
+    const auto acknowledgements = machine.take_segments();
+    ASSERT_EQ(acknowledgements.size(), 1u);
+    EXPECT_EQ(acknowledgements[0].header.ack, SeqNum{1'001 + 5'000});
     machine.host.tcp().abort(*connection, machine.now);
     machine.run();
 }

@@ -65,6 +65,29 @@ TEST_F(Sockets, BindToPortZeroTakesAnEphemeralOne) {
     }
 }
 
+TEST(FewPorts, ComeBackWhenSocketsClose) {
+    HostConfig config = OneHost::default_config();
+    config.tcp.port_low = 40'000;
+    config.tcp.port_high = 40'003;
+    OneHost machine(config);
+    SocketLayer sockets(machine.host);
+    const auto bound = [&] {
+        const SocketId id = *sockets.open(Family::ipv4, SocketType::stream);
+        EXPECT_TRUE(sockets.bind(id, endpoint("10.0.0.1", 0), machine.now));
+        return id;
+    };
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_TRUE(sockets.close(bound(), machine.now));
+    }
+    for (int i = 0; i < 4; ++i) {
+        (void)bound();
+    }
+    const SocketId one_more = *sockets.open(Family::ipv4, SocketType::stream);
+    const Status status = sockets.bind(one_more, endpoint("10.0.0.1", 0), machine.now);
+    EXPECT_FALSE(status);
+    EXPECT_EQ(status.error(), Errc::address_in_use);
+}
+
 TEST_F(Sockets, AddressInUse) {
     const SocketId first = stream();
     EXPECT_EQ(bind(first, endpoint("10.0.0.1", 80)), Errc::ok);
@@ -141,6 +164,7 @@ TEST_F(Sockets, AcceptedSocketsInheritAndAreReady) {
     ASSERT_EQ(ready.size(), 2u) << "the client and the listener";
     EXPECT_EQ(send(client, "early"), Errc::ok);
     run();
+    sockets.take_ready(ready);  // nobody's yet, and not told again by the stack
     const SocketId server = *sockets.accept(listening, now());
     EXPECT_EQ(get(server, SocketOption::no_delay), 1);
     EXPECT_EQ(*sockets.local_endpoint(server), self4);
