@@ -32,6 +32,11 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.send_queue = tcb.send.size();
     s.timer = tcb.timers.earliest_timer();
     s.timer_deadline = tcb.timers.earliest();
+    for (unsigned i = 0; i < static_cast<unsigned>(Timer::time_wait); ++i) {
+        if (tcb.timers.armed(static_cast<Timer>(i))) {
+            s.timers = static_cast<std::uint8_t>(s.timers | (1U << i));
+        }
+    }
     s.iss = tcb.snd.iss.wire().value;
     s.irs = tcb.rcv.irs.wire().value;
     s.snd_una = tcb.snd.una.wire().value;
@@ -101,6 +106,7 @@ void StackState::snapshot(std::vector<ConnectionStatus>& out) {
         s.tuple = entry.tuple;
         s.timer = Timer::time_wait;
         s.timer_deadline = entry.expires;
+        s.timers = static_cast<std::uint8_t>(1U << static_cast<unsigned>(Timer::time_wait));
         s.snd_nxt = s.snd_una = entry.snd_nxt.value;
         s.rcv_nxt = entry.rcv_nxt.value;
         out.push_back(s);
