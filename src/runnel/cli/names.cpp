@@ -31,6 +31,16 @@ struct HostPort {
     std::optional<std::string_view> port;
 };
 
+/// What may stand in a host's name or literal.
+bool is_host_text(std::string_view text) {
+    static constexpr std::string_view kMore = ".-_:[]%";
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        const char small = lower(c);
+        return (small >= 'a' && small <= 'z') || (c >= '0' && c <= '9') ||
+               kMore.find(c) != std::string_view::npos;
+    });
+}
+
 /// Splits "host:port" with IPv6 in brackets; none when brackets don't match.
 std::optional<HostPort> split_port(std::string_view text) {
     const std::size_t close = text.rfind(']');
@@ -96,7 +106,7 @@ std::optional<Url> parse_url(std::string_view text) {
     const bool printable = std::all_of(url.target.begin(), url.target.end(),
                                        [](char c) { return c > ' ' && c < '\x7f'; });
     const auto split = split_port(authority);
-    if (!printable || !split || split->host.empty() ||
+    if (!printable || !is_host_text(authority) || !split || split->host.empty() ||
         authority.find('@') != std::string_view::npos) {
         return std::nullopt;
     }

@@ -49,8 +49,9 @@ TEST(Url, KnowsIpv6Literals) {
 }
 
 TEST(Url, IsRefusedWhenItIsNone) {
-    for (const char* text : {"http://", "http://h:0/", "http://h:99999/", "http://[fd09::1/",
-                             "http://u@h/", "http://h/a b", "http://h/\r\nX: y", "http://h:8o/"}) {
+    for (const char* text :
+         {"http://", "http://h:0/", "http://h:99999/", "http://[fd09::1/", "http://u@h/",
+          "http://h/a b", "http://h/\r\nX: y", "http://h:8o/", "http://h x/"}) {
         EXPECT_FALSE(parse_url(text)) << text;
     }
 }
