@@ -2,6 +2,7 @@
 // and in order. Half of them begin close to the wrap of the sequence numbers (RFC 9293 §3.4).
 #include <gtest/gtest.h>
 
+#include "runnel/report/capture_reader.hpp"
 #include "runnel/sim/transfer.hpp"
 #include "support/two_hosts.hpp"
 
@@ -250,6 +251,29 @@ std::uint64_t digest_of_run(std::uint64_t seed) {
     RUNNEL_CHECK(transfers.start(wanted).has_value());
     hosts.world.run_until([&] { return transfers.pump(); });
     return hosts.world.digest();
+}
+
+TEST(Capture, HoldsEveryPacketWithItsReason) {
+    TwoHostsConfig config;
+    config.wire = slow_wire();
+    config.wire.set_faults({.drop = 20'000});
+    TwoHosts hosts(config);
+    std::vector<std::byte> file;
+    hosts.world.capture(hosts.server, file);
+    Transfers transfers(hosts.world);
+    ASSERT_TRUE(transfers.start(transfer_of(Family::ipv6, 3)));
+    EXPECT_EQ(hosts.world.run_until([&] { return transfers.pump(); }), Outcome::satisfied);
+    hosts.world.run_for(seconds(10));
+    const auto capture = report::read_capture(file);
+    ASSERT_TRUE(capture);
+    EXPECT_FALSE(capture->problem);
+    const sim::WireCounters& in = hosts.world.wire(hosts.wire).counters(0);
+    const sim::WireCounters& out = hosts.world.wire(hosts.wire).counters(1);
+    EXPECT_EQ(capture->packets.size(), in.frames - in.dropped - in.queue_overflow + out.frames);
+    for (const report::CapturedPacket& packet : capture->packets) {
+        EXPECT_FALSE(packet.comments.empty());
+        EXPECT_TRUE(view_segment(packet.bytes));
+    }
 }
 
 TEST(Determinism, TheSameSeedGivesTheSameFrames) {

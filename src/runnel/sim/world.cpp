@@ -189,12 +189,33 @@ bool World::flush_host(HostId id) {
             std::push_heap(arrivals_.begin(), arrivals_.end(), Later{});
         }
     }
+    if (machine.writer) {
+        write_capture(machine);
+    }
     const bool any = more || !batch_.empty();
     if (any) {
         machine.timeouts_in_a_row = 0;
     }
     batch_.clear();
     return any;
+}
+
+void World::capture(HostId id, std::vector<std::byte>& sink) {
+    Machine& machine = *machines_[id];
+    machine.writer = std::make_unique<report::PcapngWriter>(sink, report::PcapngOptions{});
+    for (const auto& [wire, side] : machine.plugs) {
+        machine.writer->add_interface(machine.host.config().name + std::to_string(wire),
+                                      links_[wire]->wire.config().layer);
+    }
+    machine.host.set_capture(true);
+}
+
+void World::write_capture(Machine& machine) {
+    machine.host.take_captured(captured_);
+    for (const CapturedFrame& frame : captured_) {
+        machine.writer->write(frame);
+    }
+    captured_.clear();  // what it holds belongs to that host's pool
 }
 
 std::uint64_t World::digest() const {

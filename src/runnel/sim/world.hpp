@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runnel/host/host.hpp"
+#include "runnel/report/pcapng_writer.hpp"
 #include "runnel/sim/wire.hpp"
 #include "runnel/socket/socket_layer.hpp"
 
@@ -96,6 +97,10 @@ public:
     [[nodiscard]] std::uint64_t idle_timeouts() const { return idle_timeouts_; }
     /// Parcels that found no memory in the receiver's pool.
     [[nodiscard]] std::uint64_t lost_for_memory() const { return lost_for_memory_; }
+    /// From now on appends what crosses the host's interfaces to `sink` as pcapng, each packet with the
+    /// host's reasons as its comment, by the host's clock. Wire the host up first. `sink` is the caller's
+    /// and must outlive the world.
+    void capture(HostId host, std::vector<std::byte>& sink);
     /// Puts raw bytes into a host as if they had come over `interface`.
     void inject(HostId host, std::uint8_t interface, Bytes packet);
 
@@ -109,6 +114,7 @@ private:
         std::vector<std::pair<WireId, unsigned>>
             plugs;                       ///< by interface: the wire and our side of it
         unsigned timeouts_in_a_row = 0;  ///< without anything sent or time passing
+        std::unique_ptr<report::PcapngWriter> writer;  ///< while it is being captured
     };
     struct Link {
         Link(const WireConfig& config, std::uint64_t seed) : wire(config, seed) {}
@@ -132,6 +138,7 @@ private:
     bool step_before(Instant deadline);
     bool flush();
     bool flush_host(HostId id);
+    void write_capture(Machine& machine);
     void deliver_batch();
     void pass_time(HostId id);
     [[nodiscard]] bool append_frame(Host& host, const Parcel& parcel);
@@ -147,6 +154,7 @@ private:
     std::uint64_t lost_for_memory_ = 0;
     FrameBatch batch_;
     std::vector<Parcel> parcels_;
+    std::vector<CapturedFrame> captured_;
 };
 
 }  // namespace runnel::sim
