@@ -85,7 +85,6 @@ Result<SocketId> SocketLayer::accept(SocketId id, Instant now) {
         (void)host_.tcp().set_options(*connection, accepted.options, now);
     }
     remember(socket_of_connection_, accepted.handle, accepted_id);
-    list_ready(accepted_id);  // data may have come before anybody could be told
     return accepted_id;
 }
 
