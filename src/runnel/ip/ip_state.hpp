@@ -10,6 +10,7 @@
 #include "runnel/base/ring.hpp"
 #include "runnel/base/siphash.hpp"
 #include "runnel/base/time.hpp"
+#include "runnel/ip/accepted_pairs.hpp"
 #include "runnel/ip/addresses.hpp"
 #include "runnel/ip/ip_config.hpp"
 #include "runnel/ip/ip_types.hpp"
@@ -86,6 +87,7 @@ struct IpState {
     Reassembler reassembler;
     PathMtuTable path_mtus;
     PathCache paths;
+    AcceptedPairs accepted_pairs;
     IdentificationSource identifications;
     TokenBucket icmp_tokens;
     FrameBatch pending;

@@ -150,11 +150,18 @@ InputResult ipv4_input(IpState& ip, Frame&& frame, const InputContext& context, 
         return drop(decision_of(*parse.error));
     }
     // RFC 1122 §3.2.1.7: a host takes packets whatever is left of their time to live.
-    bool to_unicast = false;
-    const bool from_outside = context.interface != kLoopbackInterface;
-    const Decision objection = check_addresses(ip, header, from_outside, to_unicast);
-    if (objection != kNoObjection) {
-        return drop(objection);
+    bool to_unicast = true;
+    const std::uint32_t generation = ip.paths.generation();
+    if (!ip.accepted_pairs.contains(header.source, header.destination, context.interface,
+                                    generation)) {
+        const bool from_outside = context.interface != kLoopbackInterface;
+        const Decision objection = check_addresses(ip, header, from_outside, to_unicast);
+        if (objection != kNoObjection) {
+            return drop(objection);
+        }
+        if (to_unicast) {
+            ip.accepted_pairs.add(header.source, header.destination, context.interface, generation);
+        }
     }
     if (header.source_route) {
         return drop(Decision::ip_drop_source_route);

@@ -47,20 +47,26 @@ Decision check_addresses(const IpState& ip, const Ipv6Header& header, std::uint8
     return to_unicast ? kNoObjection : Decision::ip_drop_not_for_us;
 }
 
-/// Only a check for duplicates comes from nowhere or from an address of ours (RFC 4862 §5.4); which
-/// messages may is icmpv6_input's to say.
-Decision check_source(const IpState& ip, const Ipv6Header& header, std::uint8_t interface,
-                      std::uint8_t protocol) {
-    if (interface == kLoopbackInterface || protocol == kProtocolIcmpv6) {
+/// Where a packet that isn't ICMPv6 must not come from. Checks for duplicates come from nowhere or from an
+/// address of ours (RFC 4862 §5.4); which messages may is icmpv6_input's to say.
+Decision check_source(const IpState& ip, const Ipv6Header& header, std::uint8_t interface) {
+    if (interface == kLoopbackInterface) {
         return kNoObjection;
     }
     if (header.source.is_unspecified()) {
         return Decision::ip_drop_martian_source;
     }
-    if (ip.addresses.find(header.source) != nullptr) {
-        return Decision::ip_drop_own_source;
+    return ip.addresses.find(header.source) != nullptr ? Decision::ip_drop_own_source
+                                                       : kNoObjection;
+}
+
+Decision decision_of(Ipv6ParseError error) {
+    switch (error) {
+        case Ipv6ParseError::truncated: return Decision::ip_drop_truncated;
+        case Ipv6ParseError::bad_version: return Decision::ip_drop_bad_version;
+        case Ipv6ParseError::bad_address: return Decision::ip_drop_bad_address;
     }
-    return kNoObjection;
+    return Decision::ip_drop_truncated;
 }
 
 Decision decision_of(Ipv6ChainError error) {
@@ -123,6 +129,34 @@ InputResult ipv6_fragment(IpState& ip, Frame&& frame, const Ipv6Header& header,
     return fragment_input(ip, std::move(fragment), now);
 }
 
+Datagram datagram_of(const Ipv6Header& header, const Ipv6Chain& chain, const InputContext& context,
+                     bool to_unicast) {
+    Datagram datagram;
+    datagram.source = header.source;
+    datagram.destination = header.destination;
+    datagram.protocol = chain.protocol;
+    datagram.interface = context.interface;
+    datagram.hop_limit = header.hop_limit;
+    datagram.traffic_class = header.traffic_class;
+    datagram.to_unicast = to_unicast;
+    return datagram;
+}
+
+/// RFC 6980 §5: Neighbour Discovery that came in fragments is not to be trusted.
+bool is_fragmented_discovery(const Frame& frame, const Ipv6Chain& chain,
+                             const InputContext& context) {
+    if (chain.protocol != kProtocolIcmpv6 || (!context.reassembled && !chain.fragment)) {
+        return false;
+    }
+    const Bytes front = frame.body.front().bytes();
+    if (front.size() <= chain.offset) {
+        return false;
+    }
+    const auto type = std::to_integer<std::uint8_t>(front[chain.offset]);
+    return type >= static_cast<std::uint8_t>(Icmpv6Message::Type::router_solicitation) &&
+           type <= static_cast<std::uint8_t>(Icmpv6Message::Type::redirect);
+}
+
 bool is_upper_layer(std::uint8_t next_header) {
     return next_header == kProtocolTcp || next_header == kProtocolUdp ||
            next_header == kProtocolIcmpv6;
@@ -157,18 +191,20 @@ InputResult ipv6_input(IpState& ip, Frame&& frame, const InputContext& context, 
     const Ipv6Parse parse =
         parse_ipv6(frame.body.empty() ? Bytes{} : frame.body.front().bytes(), size);
     if (parse.error) {
-        switch (*parse.error) {
-            case Ipv6ParseError::truncated: return drop(Decision::ip_drop_truncated);
-            case Ipv6ParseError::bad_version: return drop(Decision::ip_drop_bad_version);
-            case Ipv6ParseError::bad_address: return drop(Decision::ip_drop_bad_address);
-        }
+        return drop(decision_of(*parse.error));
     }
     const Ipv6Header& header = parse.header;
-    bool to_unicast = false;
-    Decision objection = check_addresses(ip, header, context.interface, to_unicast);
-    if (objection != kNoObjection) {
-        return drop(objection);
+    bool to_unicast = true;
+    const std::uint32_t generation = ip.paths.generation();
+    const bool known = ip.accepted_pairs.contains(header.source, header.destination,
+                                                  context.interface, generation);
+    if (!known) {
+        const Decision objection = check_addresses(ip, header, context.interface, to_unicast);
+        if (objection != kNoObjection) {
+            return drop(objection);
+        }
     }
+    const bool unicast_address = to_unicast;
     to_unicast = to_unicast && !context.to_group_mac;
 
     if (size > header.total_length()) {
@@ -182,9 +218,14 @@ InputResult ipv6_input(IpState& ip, Frame&& frame, const InputContext& context, 
         answer_chain_error(ip, chain, header, frame, context, to_unicast, now);
         return drop(decision_of(*chain.error));
     }
-    objection = check_source(ip, header, context.interface, chain.protocol);
-    if (objection != kNoObjection) {
-        return drop(objection);
+    if (!known && chain.protocol != kProtocolIcmpv6) {
+        const Decision objection = check_source(ip, header, context.interface);
+        if (objection != kNoObjection) {
+            return drop(objection);
+        }
+        if (unicast_address) {
+            ip.accepted_pairs.add(header.source, header.destination, context.interface, generation);
+        }
     }
     if (chain.protocol == kProtocolFragment) {
         return ipv6_fragment(ip, std::move(frame), header, chain, context, to_unicast, now);
@@ -192,18 +233,14 @@ InputResult ipv6_input(IpState& ip, Frame&& frame, const InputContext& context, 
     if (chain.fragment) {
         ip.note_in(Decision::ip_accept_atomic_fragment, now, size);
     }
+    if (is_fragmented_discovery(frame, chain, context)) {
+        return drop(Decision::ndp_drop_fragmented);
+    }
     if (chain.protocol == kProtocolNoNextHeader) {
         return drop(Decision::ip_drop_no_next_header);
     }
 
-    Datagram datagram;
-    datagram.source = header.source;
-    datagram.destination = header.destination;
-    datagram.protocol = chain.protocol;
-    datagram.interface = context.interface;
-    datagram.hop_limit = header.hop_limit;
-    datagram.traffic_class = header.traffic_class;
-    datagram.to_unicast = to_unicast;
+    Datagram datagram = datagram_of(header, chain, context, to_unicast);
     take_payload(std::move(frame), chain.offset, datagram);
     return deliver(ip, std::move(datagram), now);
 }

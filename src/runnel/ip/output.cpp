@@ -92,7 +92,8 @@ Decision send_super_segment(IpState& ip, Frame&& frame, const OutgoingPacket& pa
 
 Decision packet_output(IpState& ip, Frame&& frame, const OutgoingPacket& packet, Instant now) {
     std::uint8_t interface = packet.interface;
-    if (interface == kAnyInterface && packet.destination.is_link_local()) {
+    if (interface == kAnyInterface && !packet.destination.is_v4() &&
+        packet.destination.is_link_local()) {
         // A link-local address means something only beside its link: the source's (RFC 4007 §6).
         const LocalAddress* source = ip.addresses.find(packet.source);
         if (source != nullptr) {

@@ -62,6 +62,9 @@ public:
         }
     }
 
+    /// Changes whenever anything that paths are made of has changed; never 0.
+    [[nodiscard]] std::uint32_t generation() const { return generation_; }
+
 private:
     /// A peer that aims at one place costs itself a slower lookup, nobody else more than that.
     static std::size_t place_of(const IpAddress& destination) {

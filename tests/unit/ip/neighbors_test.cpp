@@ -371,6 +371,22 @@ TEST(Ndp, MessagesThatBreakARuleAreDroppedByName) {
     EXPECT_TRUE(bench.layer.neighbors(bench.now).empty());
 }
 
+TEST(Ndp, FragmentsAreNotTrusted) {  // RFC 6980 §5
+    EthernetBench bench;
+    NeighborSolicitation solicitation;
+    solicitation.target = ip("fd00::1");
+    solicitation.source_mac = mac(9);
+    const Packet whole = ndp(solicitation, "fd00::9", "fd00::1");
+    Packet field(kIpv6FragmentHeaderSize);
+    Ipv6Fragment atomic;
+    atomic.next_header = kProtocolIcmpv6;
+    emit_ipv6_fragment(atomic, field);
+    bench.input_ethernet(ipv6("fd00::9", "fd00::1", kProtocolFragment,
+                              field + part(whole, 40, whole.size() - 40), 255));
+    EXPECT_EQ(bench.decisions().back(), Decision::ndp_drop_fragmented);
+    EXPECT_TRUE(bench.take().empty());
+}
+
 TEST(Ndp, AnAnnouncementOfOurAddressByAnotherIsNoted) {
     EthernetBench bench;
     bench.advertise("fd00::1", 9, false);
