@@ -237,6 +237,39 @@ TEST(Transfer, ManyAtOnceShareAHost) {
     }
 }
 
+TEST(Transfer, LittleMemoryIsSharedAndNeverDeadlocks) {
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+        for (const bool offload : {false, true}) {
+            SCOPED_TRACE(testing::Message() << "seed " << seed << (offload ? " offload" : ""));
+            TwoHostsConfig config;
+            config.world.seed = seed;
+            config.wire = slow_wire();
+            config.wire.offload = offload;
+            config.wire.set_faults({.drop = 10'000, .reorder = 10'000});
+            for (HostConfig& host : config.host) {
+                host.buffer_limit = 1u << 20;
+            }
+            TwoHosts hosts(config);
+            Transfers transfers(hosts.world);
+            for (std::uint16_t i = 0; i < 8; ++i) {
+                TransferConfig one = transfer_of(Family::ipv4, seed * 10 + i);
+                one.listen.port = static_cast<std::uint16_t>(1'000 + i);
+                ASSERT_TRUE(transfers.start(one));
+            }
+            EXPECT_EQ(hosts.world.run_until([&] { return transfers.pump(); },
+                                            hosts.world.now() + seconds(3'600)),
+                      Outcome::satisfied);
+            for (std::size_t i = 0; i < transfers.size(); ++i) {
+                const auto& result = transfers.result(i);
+                EXPECT_TRUE(result.exact(transfers.config(i)))
+                    << "transfer " << i << ": " << errno_name(result.error) << " received "
+                    << result.received[0] << " and " << result.received[1];
+            }
+            EXPECT_EQ(hosts.world.host(hosts.client).pool().limit(), 1u << 20);
+        }
+    }
+}
+
 /// The digest of all frames of a run.
 std::uint64_t digest_of_run(std::uint64_t seed) {
     TwoHostsConfig config;

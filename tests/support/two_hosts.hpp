@@ -26,7 +26,6 @@ struct TwoHosts {
         for (unsigned side = 0; side < 2; ++side) {
             HostConfig host = config.host[side];
             host.name = side == 0 ? "client" : "server";
-            host.buffer_limit = 128u << 20;
             Random secret(config.world.seed * 2 + side);
             host.secret.k0 = secret.next();
             host.secret.k1 = secret.next();

@@ -203,13 +203,15 @@ bool Transfers::send_some(Transfer& transfer, unsigned side) {
         std::min<std::uint64_t>(end.to_send - end.sent, transfer.config.largest_call);
     buffer_.resize(transfer.random.below(most) + 1);
     fill_pattern(end.send_seed, end.sent, buffer_);
-    // Half of the calls go without copying.
-    Result<std::size_t> taken(fail(Errc::would_block));
-    if (transfer.random.chance(1, 2)) {
-        taken = sockets.send(end.socket, buffer_, {}, now);
-    } else if (Slice slice = world_.host(end.host).pool().copy(buffer_); !slice.empty()) {
-        taken = sockets.send_slices(end.socket, {&slice, 1}, {}, now);
+    // Half of the calls go without copying. Memory taken from the pool by hand has no reserve kept from
+    // it, so a user who does that must leave some to the network.
+    BufferPool& pool = world_.host(end.host).pool();
+    Slice slice;
+    if (transfer.random.chance(1, 2) && pool.bytes_in_use() < pool.limit() / 2) {
+        slice = pool.copy(buffer_);
     }
+    const auto taken = slice.empty() ? sockets.send(end.socket, buffer_, {}, now)
+                                     : sockets.send_slices(end.socket, {&slice, 1}, {}, now);
     if (!taken) {
         if (taken.error() != Errc::would_block) {
             fail_with(transfer, side, taken.error());
