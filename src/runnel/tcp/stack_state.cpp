@@ -159,6 +159,7 @@ void StackState::to_time_wait(Connection& connection, Instant now) {
     entry.ts_offset = tcb.options.ts_offset;
     entry.timestamps = tcb.options.timestamps;
     entry.window = advertise_window(tcb, false);
+    entry.window_scale = tcb.options.receive_scale;
     entry.expires = now + config_.msl * 2;
     const std::optional<std::uint32_t> index = time_wait_.insert(entry);
     if (tcb.ack.any()) {

@@ -87,7 +87,7 @@ private:
 
     [[nodiscard]] Connection* find_connection(const FourTuple& tuple);
     void on_connection(Connection& connection, ArrivingSegment& segment, Instant now);
-    bool on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now);
+    void on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now);
     void on_listener(ListenerHandle handle, ArrivingSegment& segment, SeqNum not_below, bool reuse,
                      Instant now);
     void on_nobody(const ArrivingSegment& segment, Instant now);

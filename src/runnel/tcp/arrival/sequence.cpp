@@ -21,7 +21,7 @@ bool older_timestamp(const Tcb& tcb, const Segment& segment, Instant now) {
 }
 
 /// The four cases of §3.10.7.4. Where no data comes, the right edge itself is taken as well, and a full
-/// window does not hide an ACK at RCV.NXT: "special allowance" for ACKs, and what Linux does.
+/// window does not hide an ACK or RST at RCV.NXT: the "special allowance" (MUST-66), and what Linux does.
 bool acceptable(const Tcb& tcb, const Segment& segment) {
     const Seq64 nxt = tcb.rcv.nxt;
     const Seq64 edge = tcb.rcv.right_edge;
@@ -31,7 +31,10 @@ bool acceptable(const Tcb& tcb, const Segment& segment) {
     if (segment.end() <= nxt) {
         return false;
     }
-    return segment.seq < edge || (edge == nxt && segment.seq == nxt);
+    if (edge == nxt) {
+        return segment.seq <= nxt && (segment.flags().ack() || segment.flags().rst());
+    }
+    return segment.seq < edge;
 }
 
 /// Owes the ACK that answers a segment out of the window, not more often than the rate limit for those
@@ -125,9 +128,10 @@ bool check_reset(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (!segment.flags().rst()) {
         return true;
     }
-    // RFC 5961 §3.2: only the exact number resets; anywhere else in the window could be a blind guess.
+    // RFC 5961 §3.2: only the exact number resets; anywhere else in the window could be a blind guess. Text
+    // may reach into the window from outside: SEG.SEQ decides.
     if (segment.seq != tcb.rcv.nxt) {
-        if (segment.seq < tcb.rcv.right_edge) {
+        if (segment.seq > tcb.rcv.nxt && segment.seq < tcb.rcv.right_edge) {
             challenge(tcb, segment, Decision::tcp_drop_rst_challenged, effects);
         } else {
             effects.decide(tcb, Decision::tcp_drop_rst_outside_window, segment);

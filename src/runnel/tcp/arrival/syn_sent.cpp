@@ -71,9 +71,9 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
         effects.enter(tcb, State::fin_wait_1);
     }
     // Other controls and text are looked at from the sixth step on, after the SYN's own number.
+    check_urgent(tcb, segment, effects);  // its pointer counts from SEG.SEQ, which is the SYN's
     Segment rest = segment;
     rest.seq = tcb.rcv.nxt;
-    check_urgent(tcb, rest, effects);
     if (take_text(tcb, rest, effects)) {
         check_fin(tcb, rest, effects);
     }

@@ -113,9 +113,10 @@ bool take_in_order(Tcb& tcb, Segment& segment, Effects& effects) {
 }
 
 /// Now or a little later (§3.8.6.3; MUST-58, at least every second full-sized segment).
-void schedule_ack(Tcb& tcb, Effects& effects) {
+void schedule_ack(Tcb& tcb, bool gap_before, Effects& effects) {
     const std::uint64_t unacknowledged = distance(tcb.rcv.last_ack_sent, tcb.rcv.nxt);
-    if (!tcb.reassembler.empty()) {
+    if (gap_before) {
+        // RFC 5681 §4.2: a gap filled in part or wholly is news for the sender's recovery.
         tcb.ack.need_now(Decision::tcp_transmit_ack_gap, false);
     } else if (tcb.ack.quick() || tcb.user.quick_ack) {
         tcb.ack.need_now(Decision::tcp_transmit_ack_quick, false);
@@ -196,6 +197,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
         return true;
     }
     const Seq64 nxt = tcb.rcv.nxt;
+    const bool gap_before = !tcb.reassembler.empty();
     const bool taken = take_in_order(tcb, segment, effects);
     if (tcb.rcv.nxt > nxt) {
         effects.wake_reader();
@@ -212,7 +214,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     grow_receive_limit(tcb, arrived, effects.config());
     tcb.ack.fold();
     tcb.ack.on_data(piece, tcb.rcv.wnd(), tcb.rto(effects.config()), effects.config(), effects.now);
-    schedule_ack(tcb, effects);
+    schedule_ack(tcb, gap_before, effects);
     return true;
 }
 

@@ -17,6 +17,8 @@ Status close_send(Tcb& tcb, Effects& effects) {
             effects.end(tcb, Errc::ok);
             return {};
         case State::syn_received:
+            tcb.fin_queued = true;  // §3.10.4: queued for processing after ESTABLISHED
+            return {};
         case State::established:
             tcb.fin_queued = true;
             effects.enter(tcb, State::fin_wait_1);
@@ -49,7 +51,9 @@ void abort_connection(Tcb& tcb, Effects& effects) {
         return;
     }
     tcb.receive.clear();
-    if (tcb.state == State::syn_sent) {
+    // §3.10.5: no reset where there is nobody yet, or where both sides have said that they are done.
+    if (tcb.state == State::syn_sent || tcb.state == State::closing ||
+        tcb.state == State::last_ack) {
         effects.end(tcb, Errc::ok);
         return;
     }

@@ -51,9 +51,22 @@ std::optional<std::uint32_t> TimeWaitTable::expired(Instant now) const {
     return first_;
 }
 
+namespace {
+
+/// §3.10.7.4, first: the numbers `[offset, offset + length)`, counted from RCV.NXT, against the window.
+bool acceptable(const TimeWaitEntry& entry, std::int64_t offset, std::uint32_t length) {
+    const std::int64_t window = std::int64_t{entry.window} << entry.window_scale;
+    if (length == 0) {
+        return offset >= 0 && offset <= window;  // the right edge itself as well (Linux)
+    }
+    return window > 0 && offset + length > 0 && offset < window;
+}
+
+}  // namespace
+
 TimeWaitVerdict time_wait_arrives(const TimeWaitEntry& entry, const TcpHeader& header,
-                                  std::uint32_t payload_size, const TcpConfig& config,
-                                  Instant now) {
+                                  std::uint32_t payload_size, bool listening,
+                                  const TcpConfig& config, Instant now) {
     TimeWaitVerdict verdict;
     const TcpFlags flags = header.flags;
     const std::int32_t offset = header.seq.offset_from(entry.rcv_nxt);
@@ -73,7 +86,7 @@ TimeWaitVerdict time_wait_arrives(const TimeWaitEntry& entry, const TcpHeader& h
         verdict.remove = ends;
         return verdict;
     }
-    if (flags.syn() && !flags.ack()) {
+    if (flags.syn() && !flags.ack() && listening) {
         // RFC 6191 §2 and RFC 9293 §3.6.1 (MAY-2): a SYN that is certainly newer opens a new connection.
         if (config.time_wait_reuse && !old_timestamp && (offset > 0 || newer_timestamp)) {
             verdict.decision = Decision::tcp_accept_time_wait_reuse;
@@ -81,19 +94,21 @@ TimeWaitVerdict time_wait_arrives(const TimeWaitEntry& entry, const TcpHeader& h
             return verdict;
         }
     }
-    const bool bare_ack = length == 0 && flags.ack() && offset == 0 && !old_timestamp;
-    if (bare_ack) {
+    const bool current = !old_timestamp && acceptable(entry, offset, length);
+    verdict.remember = current && newer_timestamp && offset <= 0;
+    if (current && length == 0 && flags.ack() && offset == 0) {
         verdict.decision = Decision::tcp_drop_time_wait_ack;
         return verdict;
     }
-    if (!flags.ack() && !flags.syn()) {
-        verdict.decision = Decision::tcp_drop_no_ack;
+    if (current && !flags.ack() && !flags.syn()) {
+        verdict.decision = Decision::tcp_drop_no_ack;  // fifth step
         return verdict;
     }
     // Everything else is answered; a retransmitted FIN begins the 2MSL anew (§3.10.7.4, eighth).
     verdict.decision =
         flags.fin() ? Decision::tcp_accept_time_wait_fin : Decision::tcp_drop_time_wait_segment;
-    verdict.restart = flags.fin() && !old_timestamp;
+    const bool repeated = std::int64_t{offset} + length == 0;
+    verdict.restart = flags.fin() && !old_timestamp && (repeated || current);
     const bool limited = payload_size == 0 && !flags.fin() && entry.last_answer != Instant{} &&
                          now - entry.last_answer < config.invalid_ack_interval;
     verdict.answer = !limited;

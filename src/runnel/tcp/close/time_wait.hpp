@@ -19,6 +19,7 @@ struct TimeWaitEntry {
     std::uint32_t ts_recent = 0;
     std::uint32_t ts_offset = 0;
     std::uint16_t window = 0;  ///< the window field last sent
+    std::uint8_t window_scale = 0;
     bool timestamps = false;
     Instant expires;
     Instant last_answer;  ///< for tcp_invalid_ratelimit
@@ -60,16 +61,17 @@ private:
 /// What a segment to a TIME-WAIT entry leads to.
 struct TimeWaitVerdict {
     Decision decision{};
-    bool answer = false;   ///< send an ACK with the entry's numbers
-    bool restart = false;  ///< 2MSL begins anew
-    bool reopen = false;   ///< a new SYN: the entry goes, the listener gets the segment (RFC 6191)
-    bool remove = false;   ///< a RST ends it (only without RFC 1337)
+    bool answer = false;    ///< send an ACK with the entry's numbers
+    bool restart = false;   ///< 2MSL begins anew
+    bool reopen = false;    ///< a new SYN: the entry goes, the listener gets the segment (RFC 6191)
+    bool remember = false;  ///< its timestamp becomes TS.Recent (RFC 7323 §4.3)
+    bool remove = false;    ///< a RST ends it (only without RFC 1337)
 };
 
-/// §3.10.7.4 for TIME-WAIT, RFC 1337, RFC 6191.
+/// §3.10.7.4 for TIME-WAIT, RFC 1337, RFC 6191. `listening`: there is a listener to whom a new SYN may go.
 [[nodiscard]] TimeWaitVerdict time_wait_arrives(const TimeWaitEntry& entry, const TcpHeader& header,
-                                                std::uint32_t payload_size, const TcpConfig& config,
-                                                Instant now);
+                                                std::uint32_t payload_size, bool listening,
+                                                const TcpConfig& config, Instant now);
 
 /// The ACK that a TIME-WAIT entry sends.
 [[nodiscard]] ControlSegment time_wait_ack(const TimeWaitEntry& entry, Instant now);

@@ -57,7 +57,8 @@ void StackState::on_segment(ArrivingSegment&& segment, Instant now) {
     if (const std::optional<std::uint64_t> value = demux_.find(segment.tuple)) {
         const auto index = static_cast<std::uint32_t>(*value);
         if ((*value & kTimeWait) != 0) {
-            if (time_wait_.at(index).tuple == segment.tuple && on_time_wait(index, segment, now)) {
+            if (time_wait_.at(index).tuple == segment.tuple) {
+                on_time_wait(index, segment, now);
                 return;
             }
         } else {
@@ -99,27 +100,29 @@ void StackState::on_connection(Connection& connection, ArrivingSegment& arriving
     finish(connection, effects, true);
 }
 
-bool StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now) {
+void StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now) {
     TimeWaitEntry& entry = time_wait_.at(index);
-    const TimeWaitVerdict verdict =
-        time_wait_arrives(entry, segment.header, segment.payload_size, config_, now);
+    // Only a SYN needs to know who listens.
+    const ListenerHandle listener =
+        segment.header.flags.syn() ? listeners_.lookup(segment.tuple.local) : ListenerHandle{};
+    const TimeWaitVerdict verdict = time_wait_arrives(entry, segment.header, segment.payload_size,
+                                                      !listener.is_none(), config_, now);
     record(verdict.decision, segment, now);
     if (verdict.reopen) {
-        const ListenerHandle listener = listeners_.lookup(segment.tuple.local);
-        if (listener.is_none()) {
-            return false;
-        }
         // RFC 9293 §3.6.1: the new ISN lies beyond everything the old incarnation used.
         const SeqNum beyond = entry.snd_nxt + 65'537;
         (void)demux_.erase(entry.tuple);
         time_wait_.erase(index);
         on_listener(listener, segment, beyond, true, now);
-        return true;
+        return;
     }
     if (verdict.remove) {
         (void)demux_.erase(entry.tuple);
         time_wait_.erase(index);
-        return true;
+        return;
+    }
+    if (verdict.remember) {
+        entry.ts_recent = segment.header.options.timestamps->value;
     }
     if (verdict.answer && segment.to_unicast) {
         entry.last_answer = now;
@@ -128,7 +131,6 @@ bool StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Ins
     if (verdict.restart) {
         time_wait_.restart(index, now + config_.msl * 2);
     }
-    return true;
 }
 
 void StackState::on_nobody(const ArrivingSegment& segment, Instant now) {
