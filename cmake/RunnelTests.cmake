@@ -1,8 +1,9 @@
-# The ladder of tests (DESIGN §9), each rung a label: unit, story, drill, simulation, interop, and
+# The ladder of tests (DESIGN §9), each rung a label: unit, story, matrix, drill, simulation, interop, and
 # `long` for what `./run test` leaves out unless asked.
 #
 #   tests/unit/<room>/**.cpp     -> unit_<room>, one ctest test an executable
 #   tests/story/**.cpp           -> story_tests
+#   tests/matrix/**.cpp          -> matrix_tests: the engine against the reference model, cell by cell
 #   tests/simulation/**.cpp      -> simulation_tests, one ctest test a TEST()
 #   tests/drill/**.pkt           -> `runnel drill tests/drill`
 #   tests/interop/*.cpp          -> interop_tests, one ctest test a TEST()
@@ -113,6 +114,12 @@ if(sources)
   runnel_test_executable(story_tests sim socket host)
   target_compile_options(story_tests PRIVATE ${RUNNEL_QUICK_COMPILE})
   runnel_whole_test(story_tests story 300)
+endif()
+
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/matrix/*.cpp)
+if(sources)
+  runnel_test_executable(matrix_tests tcp model)
+  runnel_whole_test(matrix_tests matrix 600)
 endif()
 
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/simulation/*.cpp)

@@ -83,6 +83,16 @@ bool check_sequence(Run& run, Arrived& s) {
     if (s.header.flags.rst()) {
         return acceptable;
     }
+    if (s.window_closed) {
+        // It is still not acceptable: an ACK is due, and its text will not be taken. After the peer's FIN
+        // there is no text to be taken anyway.
+        const bool ignored = is_synchronized(b.state) && !takes_text(b.state) &&
+                             s.header.flags.ack() &&
+                             run.choices.take("RFC 9293 §3.10.7.4, seventh: text here is ignored");
+        if (!ignored) {
+            run.owe_ack();
+        }
+    }
     if (b.state == State::syn_received && s.syn && s.seq == b.irs) {
         return repeated_syn(run, s, acceptable);
     }
@@ -260,6 +270,7 @@ void arrives_otherwise(Run& run, const Segment& segment) {
               segment.text,
               h.flags.syn(),
               h.flags.fin()};
+    s.number = s.seq;
     if (!check_sequence(run, s)) {
         return;
     }

@@ -27,6 +27,7 @@ struct Arrived {
     std::string_view text;
     bool syn = false;  ///< a SYN that counts; cleared when it lies left of the window
     bool fin = false;
+    Number number = 0;           ///< SEG.SEQ as it came: what the urgent pointer counts from
     bool window_closed = false;  ///< let through a zero window for its ACK, URG and RST only
 
     [[nodiscard]] Number length() const {

@@ -97,7 +97,7 @@ void arrives_syn_sent(Run& run, const Segment& segment) {
     b.una = ack;
     b.wl2 = ack;
     b.state = b.fin_wanted ? State::fin_wait_1 : State::established;
-    Arrived rest{h, b.rcv_nxt, ack, segment.text, false, h.flags.fin()};
+    Arrived rest{h, b.rcv_nxt, ack, segment.text, false, h.flags.fin(), b.irs};
     // "Some TCP implementations suppress sending this segment when the received segment contains data that
     // will anyways generate an acknowledgment": a single one says it all.
     const bool more = !rest.text.empty() || rest.fin;

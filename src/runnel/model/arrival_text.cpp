@@ -55,7 +55,7 @@ void take_urgent(Run& run, const Arrived& s) {
         return;
     }
     // MUST-62: the pointer names the octet after the urgent data.
-    const Number up = s.seq + s.header.urgent_pointer;
+    const Number up = s.number + s.header.urgent_pointer;
     if (up > b.rcv_nxt && (!b.urgent || up > *b.urgent)) {
         b.urgent = up;
         run.out.urgent = true;  // MUST-32
@@ -100,7 +100,8 @@ bool take_text(Run& run, const Arrived& s) {
     const Number before = b.rcv_nxt;
     deliver(run);
     // RFC 5681 §4.2: at once when a gap was filled in part or wholly, and for every second full segment.
-    const bool second = b.rcv_nxt - before >= 2 * b.segment_size;
+    const bool second =
+        before > b.last_ack_sent && b.rcv_nxt - b.last_ack_sent >= 2 * b.segment_size;
     if (gap_before || second) {
         run.owe_ack();
     } else {
