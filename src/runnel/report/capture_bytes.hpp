@@ -49,7 +49,7 @@ struct CaptureClock {
     std::uint8_t resolution = 6;
     std::int64_t offset_seconds = 0;
 
-    /// Nanoseconds since 1970, saturated at the ends of the range.
+    /// Nanoseconds since 1970, saturated at ±kMostCaptureTime.
     [[nodiscard]] std::int64_t nanoseconds(std::uint64_t ticks) const;
 };
 

@@ -380,12 +380,11 @@ std::int64_t CaptureClock::nanoseconds(std::uint64_t ticks) const {
             ns /= 10;
         }
     }
-    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
     const std::int64_t since =
-        ns > static_cast<Wide>(kMost) ? kMost : static_cast<std::int64_t>(ns);
-    constexpr std::int64_t kMostSeconds = kMost / kBillion;
+        ns > static_cast<Wide>(kMostCaptureTime) ? kMostCaptureTime : static_cast<std::int64_t>(ns);
+    constexpr std::int64_t kMostSeconds = kMostCaptureTime / kBillion;
     const std::int64_t offset = std::clamp(offset_seconds, -kMostSeconds, kMostSeconds) * kBillion;
-    return offset > 0 && since > kMost - offset ? kMost : since + offset;
+    return std::min(since + offset, kMostCaptureTime);
 }
 
 Result<Capture, CaptureProblem> read_capture(Bytes bytes) {

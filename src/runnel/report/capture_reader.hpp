@@ -18,6 +18,9 @@ namespace runnel::report {
 
 /// Blocks and packets longer than this are taken for damage, in bytes.
 inline constexpr std::uint32_t kMaxCaptureBlock = 16u << 20;
+/// No packet's time lies further from zero (1970 and 146 years), in ns: what a file says beyond is taken for
+/// that, so that the time between any two packets is a number too.
+inline constexpr std::int64_t kMostCaptureTime = INT64_MAX / 2;
 
 struct CaptureInterface {
     std::string_view name;  ///< of untrusted text; empty when the file doesn't say
@@ -28,7 +31,8 @@ struct CaptureInterface {
 
 /// One packet. Views point into the bytes that were read, which must outlive them.
 struct CapturedPacket {
-    std::int64_t time_ns = 0;  ///< since 1970, or whatever the file's clock counts from
+    std::int64_t time_ns =
+        0;  ///< since 1970, or what the file's clock counts from; ±kMostCaptureTime
     std::uint32_t interface = 0;
     std::uint16_t link_type = 0;
     PacketDirection direction = PacketDirection::unknown;
