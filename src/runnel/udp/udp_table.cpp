@@ -185,7 +185,7 @@ Status UdpTable::send(UdpHandle handle, const SliceList& payload, std::optional<
         return fail(Errc::would_block);
     }
 
-    UdpTransmit& datagram = outgoing_.emplace_back();
+    UdpTransmit datagram;
     if (!socket->local.address.is_unspecified()) {
         datagram.source = socket->local.address;
     }
@@ -197,6 +197,7 @@ Status UdpTable::send(UdpHandle handle, const SliceList& payload, std::optional<
     datagram.frame.reason = static_cast<std::uint16_t>(Decision::udp_transmit);
     datagram.frame.set_head_size(emit_udp(header, datagram.frame.head_space()));
     datagram.frame.body = payload;
+    outgoing_.push_back(std::move(datagram));
     return {};
 }
 

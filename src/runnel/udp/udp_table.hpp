@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
 #include "runnel/base/buffer.hpp"
 #include "runnel/base/result.hpp"
+#include "runnel/base/ring.hpp"
 #include "runnel/base/siphash.hpp"
 #include "runnel/base/slab.hpp"
 #include "runnel/base/time.hpp"
@@ -109,7 +109,7 @@ private:
     struct Socket {
         Endpoint local;
         std::optional<Endpoint> remote;
-        std::deque<UdpMessage> received;
+        Ring<UdpMessage> received;
         std::uint32_t pinned = 0;  ///< bytes of the chunks in `received`
         Errc error = Errc::ok;
         bool announced = false;  ///< stands in `readable_`
@@ -126,7 +126,7 @@ private:
     SipKey key_;
     std::uint64_t draws_ = 0;
     Slab<Socket, UdpTag> sockets_;
-    std::deque<UdpTransmit> outgoing_;
+    Ring<UdpTransmit> outgoing_;
     std::vector<UdpHandle> readable_;
 };
 
