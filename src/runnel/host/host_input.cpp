@@ -1,6 +1,7 @@
 // One segment's way in, top to bottom: a frame from a link, the network layer, the transport's checksum
 // and header, and the door of TCP or UDP; ICMP errors take the same way to whom they quote.
 // RFC 1122 §3.4 and §4 draw the lines between the layers.
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -173,7 +174,9 @@ bool Host::icmp_to_tcp(const IcmpError& error, Instant now) {
     report.quoted_seq = seq;
     report.hard = meaning.hard;
     report.packet_too_big = error.kind == IcmpError::Kind::packet_too_big;
-    report.mtu = error.mtu;
+    // The same floor as the path's own (Linux): below it an error is more likely a lie than a link.
+    const bool v4 = error.quoted_source.is_v4();
+    report.mtu = v4 ? std::max(error.mtu, config_.ip.min_path_mtu_v4) : error.mtu;
     report.error = meaning.error;
     return tcp_.on_icmp(report, now);
 }

@@ -230,9 +230,9 @@ TEST_P(HostTest, PathMtuIsBelievedOnlyFromErrorsAboutWhatWasSent) {
     machine.run();
     ASSERT_EQ(machine.sent.size(), 1u);
     const std::vector<std::byte> sent = machine.sent[0];
-    const auto too_big = [&](Bytes quoted) {
-        return v4 ? icmp_about(quoted, theirs(), ours(), 3, 4, 1'400)
-                  : icmp_about(quoted, theirs(), ours(), 2, 0, 1'400);
+    const auto too_big = [&](Bytes quoted, std::uint32_t mtu = 1'400) {
+        return v4 ? icmp_about(quoted, theirs(), ours(), 3, 4, mtu)
+                  : icmp_about(quoted, theirs(), ours(), 2, 0, mtu);
     };
     // Somebody who guesses the ports but not the sequence number (RFC 5927 §4).
     std::vector<std::byte> forged = sent;
@@ -242,6 +242,12 @@ TEST_P(HostTest, PathMtuIsBelievedOnlyFromErrorsAboutWhatWasSent) {
     EXPECT_EQ(machine.host.ip().path_mtu(theirs()), 1'500u);
     machine.receive(too_big(sent));
     EXPECT_EQ(machine.host.ip().path_mtu(theirs()), 1'400u);
+    EXPECT_EQ(machine.host.tcp().status(*connection)->path_mtu, 1'400u);
+    // A path narrower than any link is a lie that would cost a header for every few octets: Linux's floor
+    // for IPv4, not believed at all for IPv6 (RFC 8201 §4).
+    machine.receive(too_big(sent, 100));
+    EXPECT_EQ(machine.host.ip().path_mtu(theirs()), v4 ? 552u : 1'400u);
+    EXPECT_EQ(machine.host.tcp().status(*connection)->path_mtu, v4 ? 552u : 1'400u);
     machine.host.tcp().abort(*connection, machine.now);
 }
 
