@@ -57,9 +57,9 @@ bool repeated_syn(Run& run, Arrived& s, bool acceptable) {
         return false;
     }
     // §3.10.7.4, first: "trimming off any portions that lie outside the window (including SYN and FIN)". Of
-    // a SYN,ACK that leaves the ACK: message 6 of figure 8.
+    // a SYN,ACK that leaves the ACK: message 6 of figure 7.
     const bool useful = acceptable || (s.header.flags.ack() && s.ack == b.nxt);
-    if (useful && run.choices.take("RFC 9293 §3.5, figure 8: the SYN is cut off, its ACK counts")) {
+    if (useful && run.choices.take("RFC 9293 §3.5, figure 7: the SYN is cut off, its ACK counts")) {
         s.syn = false;
         s.seq += 1;
         return true;

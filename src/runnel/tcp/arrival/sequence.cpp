@@ -53,7 +53,7 @@ void answer_unacceptable(Tcb& tcb, const Segment& segment, Decision reason, Effe
     tcb.ack.need_now(reason, true);
 }
 
-/// The peer's SYN,ACK of a simultaneous open (§3.5, figure 8, message 6): its SYN is old, its ACK completes
+/// The peer's SYN,ACK of a simultaneous open (§3.5, figure 7, message 6): its SYN is old, its ACK completes
 /// the handshake. Answering it with our own SYN,ACK would go on for ever.
 bool completes_simultaneous_open(const Tcb& tcb, const Segment& segment) {
     return tcb.state == State::syn_received && segment.flags().syn() && segment.flags().ack() &&
