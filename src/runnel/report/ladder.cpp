@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::size_t kStateWidth = 12;  // SYN-RECEIVED
 constexpr std::size_t kLeastTime = 8;    // 0.000000
-constexpr std::size_t kLeastShaft = 3;   // of an arrow
+constexpr std::size_t kLeastShaft = 2;   // of an arrow
 constexpr char kNoBreak = '\x1f';        // stands in for a blank; never in what is printed
 constexpr std::size_t kIssWidth = 14;    // ISS 4294967295
 
@@ -285,7 +285,7 @@ private:
 
     void comments(std::size_t packet, End from) {
         for (const std::string_view comment : capture_.packets[packet].comments) {
-            text_beneath(printable(comment), from, Ink::dim);
+            text_beneath(clauses_kept_whole(printable(comment)), from, Ink::dim);
         }
     }
 
@@ -294,6 +294,18 @@ private:
     static std::string unbreakable(std::string_view piece) {
         std::string text(piece);
         std::replace(text.begin(), text.end(), ' ', kNoBreak);
+        return text;
+    }
+    // "RFC 9293 §3.10.1" stays in one line.
+    static std::string clauses_kept_whole(std::string text) {
+        for (std::size_t at = text.find(' '); at != std::string::npos;
+             at = text.find(' ', at + 1)) {
+            const std::string_view before = std::string_view(text).substr(0, at);
+            const std::string_view after = std::string_view(text).substr(at + 1);
+            if (before.ends_with("RFC") || after.starts_with("§")) {
+                text[at] = kNoBreak;
+            }
+        }
         return text;
     }
     static std::string breakable(std::string_view line) {

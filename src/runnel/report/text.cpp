@@ -183,8 +183,11 @@ std::string duration_text(Duration duration) {
         return "-" + duration_text({duration.ns == INT64_MIN ? INT64_MAX : -duration.ns});
     }
     const auto ns = static_cast<double>(duration.ns);
+    if (duration.ns < 1000) {
+        return duration.ns == 0 ? "0 s" : fmt::format("{} ns", duration.ns);
+    }
     if (duration.ns < 999'500) {
-        return duration.ns == 0 ? "0 s" : three_digits(ns / 1e3) + " µs";
+        return three_digits(ns / 1e3) + " µs";
     }
     if (duration.ns < 999'500'000) {
         return three_digits(ns / 1e6) + " ms";
