@@ -69,6 +69,7 @@ void check_capture(Bytes bytes) {
     for (const CapturedPacket& packet : capture->packets) {
         FUZZ_CHECK(packet.original_length >= packet.bytes.size());
         FUZZ_CHECK(packet.interface < capture->interfaces.size());
+        FUZZ_CHECK(packet.time_ns >= -kMostCaptureTime && packet.time_ns <= kMostCaptureTime);
         FUZZ_CHECK(packet.bytes.empty() ||
                    (packet.bytes.data() >= bytes.data() &&
                     packet.bytes.data() + packet.bytes.size() <= bytes.data() + bytes.size()));
@@ -130,7 +131,8 @@ void check_packets(Input input) {
         const std::uint8_t choice = input.u8();
         packet.link_type = kLinks[choice % kLinks.size()];
         packet.interface = choice >> 7;
-        packet.time_ns = (choice & 0x40) != 0 ? static_cast<std::int64_t>(input.u64())
+        packet.time_ns = (choice & 0x40) != 0 ? std::clamp(static_cast<std::int64_t>(input.u64()),
+                                                           -kMostCaptureTime, kMostCaptureTime)
                                               : std::int64_t{input.u16()} * 1000;
         packet.bytes = input.take(input.u8());
         packet.original_length =

@@ -258,6 +258,9 @@ def stateful_seeds():
     """Programs in the letters of fuzz/stateful.cpp: what follows a letter are its arguments."""
     opening = bytes([0])
     for name, program in {
+        "nobody": b"n\2R\0\0\0\0A\0\0\0\0X\0\0\0\0\0\0F\0\0\0\5S\0\0\x80\0U\0\0\0\1\1X\x14\0\0\0\0\0",
+        "listener-strays": b"R\0\0\0\0A\0\0\0\0F\0\0\0\0B\0\0\0\0S\0\0\x80\0",
+        "time-wait": b"cB\0\0\0\0hA\0\0\0\0F\0\0\0\0R\0\0\0\0F\x41\0\0\0S\0\0\0\0S\x20\0\1\0\7A\0\0\0\0",
         "open-passive": b"S\0\0\0\0A\0\0\0\0a",
         "open-active": b"cB\0\0\0\0w\x20t",
         "transfer": b"cB\0\0\0\0D\0\0\0\x40r\x40w\xffA\0\0\0\0ttt",

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Chooses fuzz/corpus/<target> anew from what is known: the present corpus, and what ./run fuzz has learnt in
-build/fuzz/corpus. Of all inputs below 2 KB those stay that show most features not shown yet, at most 55."""
+"""Chooses fuzz/corpus/<target> anew from what is known: the present corpus, the seeds of fuzz/make_seeds.py, and
+what ./run fuzz has learnt in build/fuzz/corpus. Of all inputs below 2 KB the seeds stay, and those that show
+most features not shown yet; at most MOST_FILES."""
 
 import pathlib
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-MOST_FILES, MOST_BYTES = 55, 2047
+MOST_FILES, MOST_SEEDS, MOST_BYTES = 58, 42, 2047
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -30,16 +31,19 @@ def features(target: str, inputs: pathlib.Path, work: pathlib.Path) -> dict[str,
 
 
 def choose(found: dict[str, set[int]]) -> list[str]:
+    """Seeds first, as each is there for a reason; then what shows most that is new."""
     chosen: list[str] = []
     seen: set[int] = set()
-    rest = dict(found)
-    while rest and len(chosen) < MOST_FILES:
-        # The most that is new; of equals the shorter, then the first by name.
-        best = min(rest, key=lambda f: (-len(rest[f] - seen), pathlib.Path(f).stat().st_size, f))
-        if not rest[best] - seen:
-            break
-        chosen.append(best)
-        seen |= rest.pop(best)
+    for seeds, most in ((True, MOST_SEEDS), (False, MOST_FILES)):
+        rest = {f: shown for f, shown in found.items() if pathlib.Path(f).name.startswith("seed-") == seeds}
+        while rest and len(chosen) < most:
+            # Of equals the shorter, then the first by name.
+            best = min(rest, key=lambda f: (-len(rest[f] - seen), pathlib.Path(f).stat().st_size, f))
+            shown = rest.pop(best)
+            if not seeds and not shown - seen:
+                break
+            chosen.append(best)
+            seen |= shown
     return chosen
 
 
@@ -49,8 +53,12 @@ def minimise(target: str) -> None:
         work = pathlib.Path(temporary)
         inputs = work / "inputs"
         inputs.mkdir()
-        for folder in (corpus, ROOT / "build/fuzz/corpus" / target):
+        seeds = work / "seeds"
+        subprocess.run([sys.executable, ROOT / "fuzz/make_seeds.py", seeds], check=True)
+        for folder in (corpus, ROOT / "build/fuzz/corpus" / target, seeds / target):
             for path in sorted(folder.glob("*")):
+                if path.name.startswith("seed-") and folder.parent != seeds:
+                    continue  # of an older script, perhaps
                 if path.stat().st_size <= MOST_BYTES:
                     shutil.copy(path, inputs / path.name)
         chosen = choose(features(target, inputs, work))
