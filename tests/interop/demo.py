@@ -93,7 +93,7 @@ def descendants(pid):
 def killed_in_the_middle():
     """Nothing is left: no process, and with them no namespace and no device."""
     with world.temporary() as name:
-        child = world.start(world.RUNNEL, "demo", "--size", "4096", "--link", "veth", cwd=name, env=HERE,
+        child = world.start(world.RUNNEL, "demo", "--size", "256", "--link", "veth", cwd=name, env=HERE,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
         deadline = time.monotonic() + 30
         while len(family := descendants(child.pid)) < 2 and time.monotonic() < deadline:

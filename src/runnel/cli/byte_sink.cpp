@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
@@ -18,6 +20,8 @@ namespace runnel {
 namespace net = boost::asio;
 
 namespace {
+
+constexpr std::size_t kPiecesOfWrite = 32;
 
 bool can_block(int fd) {
     struct stat info{};
@@ -54,21 +58,27 @@ DescriptorSink::~DescriptorSink() {
 }
 
 net::awaitable<void> DescriptorSink::write(std::span<const Bytes> pieces) {
-    for (const Bytes piece : pieces) {
-        co_await write_piece(piece);
-    }
-}
-
-net::awaitable<void> DescriptorSink::write_piece(Bytes piece) {
-    while (!piece.empty()) {
-        const ssize_t written = ::write(fd_, piece.data(), piece.size());
-        if (written >= 0) {
-            piece = piece.subspan(static_cast<std::size_t>(written));
-        } else if (errno == EAGAIN && waiter_.is_open()) {
+    std::array<iovec, kPiecesOfWrite> vector;
+    std::size_t first = 0;   // piece that is not yet wholly written
+    std::size_t offset = 0;  // bytes of it that are
+    while (first < pieces.size()) {
+        std::size_t used = 0;
+        for (std::size_t i = first; i < pieces.size() && used < vector.size(); ++i, ++used) {
+            const Bytes rest = pieces[i].subspan(i == first ? offset : 0);
+            // iovec has no const; writev only reads.
+            vector[used] = {const_cast<std::byte*>(rest.data()), rest.size()};
+        }
+        const ssize_t written = ::writev(fd_, vector.data(), static_cast<int>(used));
+        if (written < 0 && errno == EAGAIN && waiter_.is_open()) {
             co_await waiter_.async_wait(net::posix::descriptor_base::wait_write,
                                         net::use_awaitable);
-        } else if (errno != EINTR) {
+        } else if (written < 0 && errno != EINTR) {
             throw CommandError(kExitFailed, fmt::format("can't write: {}", std::strerror(errno)));
+        }
+        offset += written > 0 ? static_cast<std::size_t>(written) : 0;
+        while (first < pieces.size() && offset >= pieces[first].size()) {
+            offset -= pieces[first].size();
+            ++first;
         }
     }
 }

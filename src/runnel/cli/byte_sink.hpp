@@ -37,8 +37,6 @@ public:
     boost::asio::awaitable<void> write(std::span<const Bytes> pieces) override;
 
 private:
-    boost::asio::awaitable<void> write_piece(Bytes piece);
-
     int fd_;
     int flags_ = -1;  ///< to be restored; -1: unchanged
     boost::asio::posix::stream_descriptor waiter_;
