@@ -280,7 +280,7 @@ int run_ladder(const LadderOptions& options) {
         }
     }
     if (const auto& problem = capture->problem) {
-        complain("{} at {}; {} before it read",
+        complain("{} at {}. What comes before is shown: {}",
                  problem->truncated ? "the capture is cut short" : "damage",
                  report::to_string(*problem), report::counted(capture->packets.size(), "packet"));
         exit_code = problem->truncated ? exit_code : int{kExitFailed};

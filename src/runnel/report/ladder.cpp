@@ -448,8 +448,7 @@ private:
         }
         std::string remarks;
         for (const auto& [kind, count] : counts) {
-            join(remarks,
-                 fmt::format("{} {} {}", kind, style_.ascii ? "x" : "×", count_text(count)));
+            join(remarks, unbreakable(fmt::format("{} × {}", kind, count_text(count))));
         }
         out_ += '\n';
         paragraph(ending_text(conversation_), Ink::plain);
