@@ -62,7 +62,7 @@ struct ConnectionStatus {
     std::uint64_t send_queue = 0;     ///< not yet acknowledged; for a listener the backlog
     Timer timer = Timer::count_;      ///< the earliest, count_ for none
     Instant timer_deadline = Instant::never();
-    std::uint8_t timers = 0;  ///< all that are armed: bit n is the Timer with value n
+    std::uint8_t timers = 0;         ///< all that are armed: bit n is the Timer with value n
     std::uint32_t iss = 0, irs = 0;  ///< wire values
     std::uint32_t snd_una = 0, snd_nxt = 0, rcv_nxt = 0;
     std::uint64_t snd_wnd = 0, rcv_wnd = 0;
