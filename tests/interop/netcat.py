@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """`runnel nc` against kernel sockets: each direction ends for itself, as client and as server."""
 
+import signal
 import socket
 import subprocess
+import time
 
 import _world as world
 from _world import check, equal
@@ -83,6 +85,29 @@ def listening():
             world.closed_cleanly()
 
 
+def no_input():
+    """/dev/null can't be waited for, and is at its end at once."""
+
+    def serve(connection):
+        connection.sendall(b"got " + read_all(connection))
+
+    with world.KernelServer(serve) as server, world.NoResets():
+        done = world.runnel("nc", "--link", "tun", world.KERNEL4, str(server.port), stdin=subprocess.DEVNULL)
+        equal(done.returncode, 0, f"exit code ({done.stderr})")
+        equal(done.stdout, b"got ", "stdout")
+
+
+def interrupted_while_stdout_is_full():
+    """Nobody reads the pipe; Ctrl-C ends it, and nothing is left to be destroyed twice."""
+    child = world.start(world.RUNNEL, "nc", "--link", "wire", world.KERNEL4, "19",
+                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    check(child.stdout.read(100_000).startswith(b" !"), "no letters came")
+    time.sleep(0.2)
+    child.send_signal(signal.SIGINT)
+    equal(child.wait(world.PATIENCE), 130, "exit code")
+    equal(child.stderr.read(), b"", "stderr")
+
+
 def refused():
     done = world.runnel("nc", "--link", "tun", world.KERNEL4, "9", input=b"")
     equal(done.returncode, 7, f"exit code ({done.stderr})")
@@ -104,4 +129,5 @@ def reset():
 world.enter()
 if not world.tun_opens():
     world.skip("no access to /dev/net/tun")
-world.main(runnel_closes_first, peer_closes_first, a_megabyte_each_way_at_once, listening, refused, reset)
+world.main(runnel_closes_first, peer_closes_first, a_megabyte_each_way_at_once, listening, no_input,
+           interrupted_while_stdout_is_full, refused, reset)  # fmt: skip

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
@@ -107,7 +108,14 @@ void DescriptorSource::cancel() {
 net::awaitable<std::size_t> DescriptorSource::read(MutableBytes into) {
     while (true) {
         if (can_wait_) {
-            co_await waiter_.async_wait(net::posix::descriptor_base::wait_read, net::use_awaitable);
+            boost::system::error_code error;
+            co_await waiter_.async_wait(net::posix::descriptor_base::wait_read,
+                                        net::redirect_error(net::use_awaitable, error));
+            if (error == net::error::operation_not_supported) {
+                can_wait_ = false;  // /dev/null and its kin: always ready, and epoll refuses them
+            } else if (error) {
+                throw boost::system::system_error(error);
+            }
         }
         const ssize_t got = ::read(fd_, into.data(), into.size());
         if (got >= 0) {

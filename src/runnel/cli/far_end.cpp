@@ -51,6 +51,11 @@ FarEnd::FarEnd(boost::asio::io_context& io, Driver& near, const std::vector<Cidr
 
 FarEnd::~FarEnd() = default;
 
+void FarEnd::close() {
+    services_.reset();
+    driver_->close();
+}
+
 void FarEnd::serve() {
     services_ = std::make_unique<Services>();
     services_->page = FileDescriptor(::memfd_create("page", MFD_CLOEXEC));

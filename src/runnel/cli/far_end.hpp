@@ -24,6 +24,8 @@ public:
     [[nodiscard]] std::uint8_t near_interface() const { return near_interface_; }
     /// Starts the services.
     void serve();
+    /// Ends them and closes the driver: before the io_context goes.
+    void close();
 
 private:
     struct Services;

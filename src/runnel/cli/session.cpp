@@ -160,7 +160,7 @@ Session::~Session() {
     capture_.reset();
     driver_->close();
     if (far_end_ != nullptr) {
-        far_end_->driver().close();
+        far_end_->close();
     }
     // Coroutines that wait elsewhere go with the io_context, and may hold slices of the hosts' memory.
     io_.reset();
