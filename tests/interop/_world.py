@@ -248,6 +248,39 @@ class FileServer:
         self.server.server_close()
 
 
+class Nginx:
+    """nginx over a directory, in both families."""
+
+    def __init__(self, directory, state):
+        self.port = 8001
+        config = pathlib.Path(state) / "nginx.conf"
+        user = "user root;" if os.geteuid() == 0 else ""
+        config.write_text(
+            f"daemon off; master_process off; worker_processes 1; pid {state}/pid; error_log {state}/error;\n"
+            f"{user} events {{}}\n"
+            f"http {{ access_log off; sendfile on; client_body_temp_path {state}/body;\n"
+            f"  proxy_temp_path {state}/p; fastcgi_temp_path {state}/f; uwsgi_temp_path {state}/u;\n"
+            f"  scgi_temp_path {state}/s;\n"
+            f"  server {{ listen {self.port}; listen [::]:{self.port}; root {directory}; }} }}\n"
+        )
+        self.child = start("nginx", "-e", f"{state}/error", "-c", str(config))
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                check(self.child.poll() is None and time.monotonic() < deadline, "nginx does not start")
+                time.sleep(0.05)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.wait()
+
+
 def make_file(path, size):
     """Bytes without a pattern, the same in every run; their SHA-256."""
     digest = hashlib.sha256()

@@ -6,6 +6,7 @@ no connection is reset, and every one is closed by both ends. 16 MiB each; 1 GiB
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import _world as world
@@ -41,18 +42,17 @@ def against_serve(link, directory, digest):
         equal(server.stop(), 0, "exit code of serve")
 
 
-def get_from_kernel(link, directory, digest):
+def get_from_kernel(link, directory, digest, server):
     options = world.prepare(link)
-    with world.FileServer(str(directory)) as server:
-        for family in world.FAMILIES:
-            with world.NoResets():
-                copy = directory / "copy"
-                address = world.url(world.kernel_address(family), server.port, "/file")
-                done = world.runnel("get", *options, "-o", str(copy), address, timeout=PATIENCE)
-                equal(done.returncode, 0, f"runnel get {address}: {done.stderr}; exit")
-                equal(world.digest_of(copy), digest, f"{link}, IPv{family}, got")
-                copy.unlink()
-                world.closed_cleanly()
+    for family in world.FAMILIES:
+        with world.NoResets():
+            copy = directory / "copy"
+            address = world.url(world.kernel_address(family), server.port, "/file")
+            done = world.runnel("get", *options, "-o", str(copy), address, timeout=PATIENCE)
+            equal(done.returncode, 0, f"runnel get {address}: {done.stderr}; exit")
+            equal(world.digest_of(copy), digest, f"{link}, IPv{family}, got")
+            copy.unlink()
+            world.closed_cleanly()
 
 
 def main():
@@ -66,8 +66,13 @@ def main():
         for link in links:
             against_serve(link, directory, digest)
             print(f"ok serve over {link}", flush=True)
-            get_from_kernel(link, directory, digest)
-            print(f"ok get over {link}", flush=True)
+            with world.FileServer(str(directory)) as server:
+                get_from_kernel(link, directory, digest, server)
+            print(f"ok get over {link} from Python", flush=True)
+            if shutil.which("nginx"):
+                with world.temporary() as state, world.Nginx(directory, state) as server:
+                    get_from_kernel(link, directory, digest, server)
+                print(f"ok get over {link} from nginx", flush=True)
 
 
 main()
