@@ -121,6 +121,14 @@ TEST_P(Fragments, AnOverlapGivesTheWholeDatagramUp) {  // RFC 5722 §4
     EXPECT_TRUE(bench.take().empty()) << "no time exceeded about what was given up";
 }
 
+TEST_P(Fragments, AnOverlapWithWhatComesLaterCountsToo) {
+    bench.input(one({1000, 1000, true}));
+    EXPECT_TRUE(nothing(bench.input(one({0, 1008, true}))));
+    EXPECT_EQ(bench.decisions().back(), Decision::ip_drop_fragment_overlap);
+    EXPECT_TRUE(nothing(bench.input(one({2000, 1000, false}))));
+    EXPECT_EQ(bench.decision(), Decision::ip_drop_fragment_of_dropped);
+}
+
 TEST_P(Fragments, DisagreementAboutTheEndGivesItUp) {
     bench.input(one({1800, 1200, false}, 1));
     bench.input(one({1000, 104, false}, 1));

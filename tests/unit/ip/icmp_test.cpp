@@ -253,6 +253,7 @@ TEST(PathMtu, IsLoweredForThatDestinationAndForgottenInTime) {
     EXPECT_EQ(bench.layer.path_mtu(ip("10.0.0.8")), 1500U);
     bench.layer.update_path_mtu(ip("10.0.0.9"), 1450, bench.now);
     EXPECT_EQ(bench.layer.path_mtu(ip("10.0.0.9")), 1400U) << "errors only lower it";
+    EXPECT_TRUE(bench.decisions().empty()) << "and otherwise change nothing, its lifetime included";
     bench.run_to(start + seconds(599));
     EXPECT_EQ(bench.layer.path_mtu(ip("10.0.0.9")), 1400U);
     bench.run_to(start + seconds(600));
