@@ -23,9 +23,9 @@ namespace {
 
 /// Frames read from a link before the host works on them. More would leave the processor's cache: a
 /// frame may have 64 KB.
-constexpr std::size_t kReadBatch = 32;
+constexpr std::size_t kReadBatch = 16;
 /// Frames sent before the link is read again.
-constexpr std::size_t kTransmitBatch = 32;
+constexpr std::size_t kTransmitBatch = 16;
 /// Rounds of one turn; then other handlers of the io_context get theirs.
 constexpr int kRoundsOfTurn = 16;
 /// Handlers run in one round.
