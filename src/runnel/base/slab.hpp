@@ -2,10 +2,12 @@
 // has gone (even if its place has a new tenant) finds nothing.
 #pragma once
 
+#include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -29,7 +31,9 @@ struct Handle {
     }
 };
 
-/// Objects live in blocks that never move; a freed place is reused last-in, first-out.
+/// Objects live in blocks that never move. A new one takes a place in the first block that has room, so
+/// that blocks empty from the end; a block without objects gives its memory back (one is kept, for a
+/// population that swings around a block's border).
 template <class T, class Tag = T>
 class Slab {
 public:
@@ -40,42 +44,37 @@ public:
     Slab(const Slab&) = delete;
     Slab& operator=(const Slab&) = delete;
     ~Slab() {
-        for (std::uint32_t i = 0; i < used_places_; ++i) {
-            Place& place = at(i);
-            if (place.alive) {
-                destroy(place);
-            }
-        }
+        for_each([](HandleType, T& object) { object.~T(); });
     }
 
     /// Makes an object; the none-handle when the limit is reached.
     template <class... Args>
     HandleType emplace(Args&&... args) {
-        std::uint32_t index = free_head_;
-        if (index != kNone) {
-            free_head_ = at(index).next_free;
-        } else {
-            if (used_places_ >= limit_) {
-                return {};
-            }
-            index = used_places_++;
-            if (index / kBlock >= blocks_.size()) {
-                blocks_.push_back(std::make_unique<Place[]>(kBlock));
-            }
+        if (size_ >= limit_) {
+            return {};
         }
-        Place& place = at(index);
+        const std::uint32_t number = block_with_room();
+        Block& block = blocks_[number];
+        const std::uint32_t offset = block.free_head;
+        Place& place = block.places[offset];
+        block.free_head = place.next_free;
         new (static_cast<void*>(place.storage)) T(std::forward<Args>(args)...);
-        place.alive = true;
+        ++place.generation;
         ++size_;
-        return {index, place.generation};
+        if (block.alive++ == 0 && spare_ == number) {
+            spare_ = kNone;
+        }
+        if (block.alive == kBlock) {
+            room_[number / 64] &= ~(std::uint64_t{1} << (number % 64));
+        }
+        return {number * kBlock + offset, place.generation};
     }
 
     [[nodiscard]] T* find(HandleType handle) {
-        if (handle.index >= used_places_) {
-            return nullptr;
-        }
-        Place& place = at(handle.index);
-        return place.alive && place.generation == handle.generation ? object(place) : nullptr;
+        Place* place = place_of(handle.index);
+        return place != nullptr && place->alive() && place->generation == handle.generation
+                   ? object(*place)
+                   : nullptr;
     }
     [[nodiscard]] const T* find(HandleType handle) const {
         return const_cast<Slab*>(this)->find(handle);
@@ -83,30 +82,48 @@ public:
 
     void erase(HandleType handle) {
         RUNNEL_CHECK(find(handle) != nullptr);
-        Place& place = at(handle.index);
-        destroy(place);
-        place.alive = false;
+        const std::uint32_t number = handle.index / kBlock;
+        Block& block = blocks_[number];
+        Place& place = block.places[handle.index % kBlock];
+        object(place)->~T();
         ++place.generation;
-        place.next_free = free_head_;
-        free_head_ = handle.index;
+        place.next_free = block.free_head;
+        block.free_head = handle.index % kBlock;
+        --block.alive;
         --size_;
+        room_[number / 64] |= std::uint64_t{1} << (number % 64);
+        first_room_ = std::min(first_room_, number / 64);
+        if (block.alive == 0) {
+            retire(number);
+        }
     }
 
     [[nodiscard]] std::uint32_t size() const { return size_; }
+    /// Octets that the blocks take now.
+    [[nodiscard]] std::size_t bytes_held() const {
+        std::size_t held = 0;
+        for (const Block& block : blocks_) {
+            held += block.places != nullptr ? sizeof(Place) * kBlock : 0;
+        }
+        return held;
+    }
 
     /// The handle of the living object at `index` (which a table of the caller's has remembered).
     [[nodiscard]] HandleType handle_at(std::uint32_t index) {
-        RUNNEL_CHECK(index < used_places_ && at(index).alive);
-        return {index, at(index).generation};
+        const Place* place = place_of(index);
+        RUNNEL_CHECK(place != nullptr && place->alive());
+        return {index, place->generation};
     }
 
     /// Visits every living object in index order: `f(handle, object)`. `f` may erase the one it is given.
     template <class F>
     void for_each(F&& f) {
-        for (std::uint32_t i = 0; i < used_places_; ++i) {
-            Place& place = at(i);
-            if (place.alive) {
-                f(HandleType{i, place.generation}, *object(place));
+        for (std::uint32_t number = 0; number < blocks_.size(); ++number) {
+            for (std::uint32_t i = 0; i < kBlock && blocks_[number].places != nullptr; ++i) {
+                Place& place = blocks_[number].places[i];
+                if (place.alive()) {
+                    f(HandleType{number * kBlock + i, place.generation}, *object(place));
+                }
             }
         }
     }
@@ -115,20 +132,75 @@ private:
     static constexpr std::uint32_t kNone = 0xffff'ffff;
     static constexpr std::uint32_t kBlock = 256;
     struct Place {
-        alignas(T) std::byte storage[sizeof(T)];
-        std::uint32_t generation = 1;
-        std::uint32_t next_free = kNone;
-        bool alive = false;
+        union {
+            alignas(T) std::byte storage[sizeof(T)];
+            std::uint32_t next_free;  ///< in the block, while there is no object
+        };
+        std::uint32_t generation = 0;  ///< odd while there is an object
+        Place() : next_free(kNone) {}
+        [[nodiscard]] bool alive() const { return (generation & 1) != 0; }
     };
-    Place& at(std::uint32_t index) { return blocks_[index / kBlock][index % kBlock]; }
-    static T* object(Place& place) { return std::launder(reinterpret_cast<T*>(place.storage)); }
-    static void destroy(Place& place) { object(place)->~T(); }
+    struct Block {
+        std::unique_ptr<Place[]> places;  ///< none while it has no objects
+        std::uint32_t free_head = kNone;
+        std::uint32_t alive = 0;
+        /// Where its places' generations go on when it gets memory again: old handles stay dead.
+        std::uint32_t generation = 0;
+    };
 
-    std::vector<std::unique_ptr<Place[]>> blocks_;
+    Place* place_of(std::uint32_t index) {
+        const std::uint32_t number = index / kBlock;
+        return number < blocks_.size() && blocks_[number].places != nullptr
+                   ? &blocks_[number].places[index % kBlock]
+                   : nullptr;
+    }
+    static T* object(Place& place) { return std::launder(reinterpret_cast<T*>(place.storage)); }
+
+    /// The first block with a free place, with its memory.
+    std::uint32_t block_with_room() {
+        while (first_room_ < room_.size() && room_[first_room_] == 0) {
+            ++first_room_;
+        }
+        if (first_room_ == room_.size()) {
+            room_.push_back(~std::uint64_t{0});
+        }
+        const std::uint32_t number =
+            first_room_ * 64 + static_cast<std::uint32_t>(std::countr_zero(room_[first_room_]));
+        if (number >= blocks_.size()) {
+            blocks_.resize(number + 1);
+        }
+        Block& block = blocks_[number];
+        if (block.places == nullptr) {
+            block.places = std::make_unique<Place[]>(kBlock);
+            block.free_head = 0;
+            for (std::uint32_t i = 0; i < kBlock; ++i) {
+                block.places[i].next_free = i + 1 < kBlock ? i + 1 : kNone;
+                block.places[i].generation = block.generation;
+            }
+        }
+        return number;
+    }
+
+    /// `number` has no objects any more: of it and the spare block the later one goes.
+    void retire(std::uint32_t number) {
+        if (spare_ == kNone) {
+            spare_ = number;
+            return;
+        }
+        Block& block = blocks_[std::max(spare_, number)];
+        spare_ = std::min(spare_, number);
+        for (std::uint32_t i = 0; i < kBlock; ++i) {
+            block.generation = std::max(block.generation, block.places[i].generation);
+        }
+        block.places.reset();
+    }
+
+    std::vector<Block> blocks_;
+    std::vector<std::uint64_t> room_;  ///< a bit a block: it has a free place, or none of it is made
+    std::uint32_t first_room_ = 0;     ///< no word of `room_` before this one has a bit
+    std::uint32_t spare_ = kNone;      ///< the block without objects that keeps its memory
     std::uint32_t limit_;
-    std::uint32_t used_places_ = 0;
     std::uint32_t size_ = 0;
-    std::uint32_t free_head_ = kNone;
 };
 
 }  // namespace runnel

@@ -12,7 +12,7 @@ namespace runnel {
 
 class FarEnd {
 public:
-    /// Joins a new host to `near` by a wire. It has the kernel's addresses on a TUN: see `kernel_end`.
+    /// Joins a new host to `near` by a wire. It has the kernel's addresses on a TUN: see `kernel_ends`.
     FarEnd(boost::asio::io_context& io, Driver& near, const std::vector<Cidr>& addresses,
            std::uint32_t mtu);
     ~FarEnd();

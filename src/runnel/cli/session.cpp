@@ -60,48 +60,70 @@ void configure_kernel_side(const Device& device, const HostSettings& settings) {
         (void)quieten_ipv6(device.name());
     }
     take(netlink.set_up(device.name()));
-    for (const Cidr& own : settings.addresses) {
-        const Cidr other = kernel_end(own, settings.gateways);
-        if (other.address == own.address) {
-            continue;  // a prefix of one address: there is no room for the kernel in it
-        }
+    for (const Cidr& other : kernel_ends(settings.addresses, settings.gateways)) {
         auto added = netlink.add_address(device.name(), other);
-        if (!added && own.address.family() == Family::ipv4) {
+        if (!added && other.address.family() == Family::ipv4) {
             give_up(added.error());
         }
     }
 }
 
-}  // namespace
-
-Cidr kernel_end(const Cidr& own, const std::vector<IpAddress>& gateways) {
-    for (const IpAddress& gateway : gateways) {
-        if (gateway.family() == own.address.family() && own.contains(gateway) &&
-            gateway != own.address) {
-            return {gateway, own.prefix_length};
-        }
-    }
-    const bool v4 = own.address.is_v4();
-    const unsigned host_bits = (v4 ? 32u : 128u) - own.prefix_length;
-    if (host_bits == 0) {
-        return own;
-    }
-    // The first address of the prefix after the subnet's own, and not Runnel's; of two (RFC 3021, RFC 6164)
-    // the other one.
-    std::array<std::byte, 16> bytes = own.address.bytes();
+/// Address `number` (below 2^16) of the prefix of `cidr`.
+IpAddress address_of_prefix(const Cidr& cidr, unsigned host_bits, std::uint64_t number) {
+    std::array<std::byte, 16> bytes = cidr.address.bytes();
     for (unsigned bit = 0; bit < host_bits; ++bit) {
         bytes[15 - bit / 8] &= static_cast<std::byte>(~(1u << (bit % 8)));
     }
-    const auto with_last = [&bytes, v4](std::byte last) {
-        std::array<std::byte, 16> changed = bytes;
-        changed[15] |= last;
-        return v4 ? IpAddress::from_bytes(Bytes(changed).last(4)) : IpAddress::v6(changed);
-    };
-    IpAddress first = with_last(std::byte{host_bits == 1 ? std::uint8_t{0} : std::uint8_t{1}});
-    if (first == own.address) {
-        first = with_last(std::byte{host_bits == 1 ? std::uint8_t{1} : std::uint8_t{2}});
+    bytes[15] |= static_cast<std::byte>(number & 0xff);
+    bytes[14] |= static_cast<std::byte>(number >> 8);
+    return cidr.address.is_v4() ? IpAddress::from_bytes(Bytes(bytes).last(4)) : IpAddress::v6(bytes);
+}
+
+/// The kernel's address in the prefix of `own`; nothing where Runnel's own addresses leave no room for it.
+std::optional<Cidr> kernel_end(const Cidr& own, const std::vector<Cidr>& all,
+                               const std::vector<IpAddress>& gateways) {
+    for (const IpAddress& gateway : gateways) {
+        if (gateway.family() == own.address.family() && own.contains(gateway) &&
+            gateway != own.address) {
+            return Cidr{gateway, own.prefix_length};
+        }
     }
-    return {first, own.prefix_length};
+    const unsigned host_bits = (own.address.is_v4() ? 32u : 128u) - own.prefix_length;
+    const auto is_own = [&all](const IpAddress& address) {
+        return std::any_of(all.begin(), all.end(),
+                           [&address](const Cidr& cidr) { return cidr.address == address; });
+    };
+    // The first address of the prefix after the subnet's own that is not Runnel's; a prefix of two has no
+    // address for the subnet (RFC 3021, RFC 6164), and the last of an IPv4 prefix is its broadcast.
+    const std::uint64_t size = host_bits < 16 ? std::uint64_t{1} << host_bits : 65'536;
+    const std::uint64_t begin = host_bits == 1 ? 0 : 1;
+    const std::uint64_t end = own.address.is_v4() && host_bits > 1 ? size - 1 : size;
+    for (std::uint64_t number = begin; number < end; ++number) {
+        const IpAddress address = address_of_prefix(own, host_bits, number);
+        if (!is_own(address)) {
+            return Cidr{address, own.prefix_length};
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<Cidr> kernel_ends(const std::vector<Cidr>& own,
+                              const std::vector<IpAddress>& gateways) {
+    std::vector<Cidr> ends;
+    for (const Cidr& address : own) {
+        const bool reached = std::any_of(ends.begin(), ends.end(), [&address](const Cidr& end) {
+            return end.prefix_length == address.prefix_length && end.contains(address.address);
+        });
+        if (reached) {
+            continue;
+        }
+        if (const auto end = kernel_end(address, own, gateways)) {
+            ends.push_back(*end);
+        }
+    }
+    return ends;
 }
 
 Device open_link_device(const HostSettings& settings) {
@@ -167,10 +189,7 @@ Session::~Session() {
 }
 
 void Session::open_wire() {
-    std::vector<Cidr> others;
-    for (const Cidr& own : settings_.addresses) {
-        others.push_back(kernel_end(own, settings_.gateways));
-    }
+    const std::vector<Cidr> others = kernel_ends(settings_.addresses, settings_.gateways);
     const std::uint32_t mtu = settings_.mtu == 0 ? kWireMtu : settings_.mtu;
     far_end_ = std::make_unique<FarEnd>(*io_, *driver_, others, mtu);
 }

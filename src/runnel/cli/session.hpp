@@ -52,8 +52,10 @@ private:
 /// address (the gateway, or the first other one of each prefix) and is switched on.
 [[nodiscard]] Device open_link_device(const HostSettings& settings);
 
-/// The kernel's address on a link that Runnel has made for itself, with the prefix of `own`.
-[[nodiscard]] Cidr kernel_end(const Cidr& own, const std::vector<IpAddress>& gateways);
+/// The kernel's addresses on a link that Runnel has made for itself: one in each prefix of `own` that has
+/// room for it, the gateway where it lies in the prefix.
+[[nodiscard]] std::vector<Cidr> kernel_ends(const std::vector<Cidr>& own,
+                                            const std::vector<IpAddress>& gateways);
 
 /// For a command without --link: what to write, with three examples that work on this machine; then it
 /// throws CommandError with code 2.

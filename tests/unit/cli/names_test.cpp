@@ -214,19 +214,31 @@ TEST(HostArguments, MistakesAreUsageErrors) {
     EXPECT_EQ(code_of(bad), kExitUsage) << "only the user knows the network behind an interface";
 }
 
-TEST(KernelEnd, IsAnotherAddressOfThePrefix) {
-    const auto end = [](const char* own, std::vector<IpAddress> gateways = {}) {
-        return to_string(kernel_end(*parse_cidr(own), gateways));
+TEST(KernelEnds, AreOtherAddressesOfThePrefixes) {
+    const auto ends = [](std::vector<const char*> own, std::vector<IpAddress> gateways = {}) {
+        std::vector<Cidr> cidrs;
+        for (const char* text : own) {
+            cidrs.push_back(*parse_cidr(text));
+        }
+        std::string all;
+        for (const Cidr& end : kernel_ends(cidrs, gateways)) {
+            all += (all.empty() ? "" : " ") + to_string(end);
+        }
+        return all;
     };
-    EXPECT_EQ(end("10.9.0.2/24"), "10.9.0.1/24");
-    EXPECT_EQ(end("10.9.0.1/24"), "10.9.0.2/24");
-    EXPECT_EQ(end("10.9.7.200/20"), "10.9.0.1/20");
-    EXPECT_EQ(end("10.9.0.5/31"), "10.9.0.4/31");
-    EXPECT_EQ(end("10.9.0.4/31"), "10.9.0.5/31");
-    EXPECT_EQ(end("fd09::2/64"), "fd09::1/64");
-    EXPECT_EQ(end("10.9.0.2/24", {*parse_ip_address("10.9.0.254")}), "10.9.0.254/24");
-    EXPECT_EQ(end("10.9.0.2/24", {*parse_ip_address("192.0.2.1")}), "10.9.0.1/24");
-    EXPECT_EQ(end("10.9.0.2/32"), "10.9.0.2/32") << "no room for another";
+    EXPECT_EQ(ends({"10.9.0.2/24"}), "10.9.0.1/24");
+    EXPECT_EQ(ends({"10.9.0.1/24"}), "10.9.0.2/24");
+    EXPECT_EQ(ends({"10.9.7.200/20"}), "10.9.0.1/20");
+    EXPECT_EQ(ends({"10.9.0.5/31"}), "10.9.0.4/31");
+    EXPECT_EQ(ends({"10.9.0.4/31"}), "10.9.0.5/31");
+    EXPECT_EQ(ends({"fd09::2/64"}), "fd09::1/64");
+    EXPECT_EQ(ends({"10.9.0.2/24"}, {*parse_ip_address("10.9.0.254")}), "10.9.0.254/24");
+    EXPECT_EQ(ends({"10.9.0.2/24"}, {*parse_ip_address("192.0.2.1")}), "10.9.0.1/24");
+    EXPECT_EQ(ends({"10.9.0.2/32"}), "") << "no room for another";
+    EXPECT_EQ(ends({"10.9.0.1/30", "10.9.0.2/30"}), "") << "only the broadcast address is left";
+    EXPECT_EQ(ends({"10.9.0.2/24", "10.9.0.1/24", "10.9.0.3/24"}), "10.9.0.4/24") << "once";
+    EXPECT_EQ(ends({"10.9.0.2/24", "10.8.0.2/24", "fd09::2/64"}),
+              "10.9.0.1/24 10.8.0.1/24 fd09::1/64");
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "runnel/tcp/demux/demux_table.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "runnel/base/check.hpp"
@@ -106,15 +105,12 @@ bool DemuxTable::erase(const FourTuple& tuple) {
     }
     entries_[hole] = {};
     --size_;
-    return true;
-}
-
-void DemuxTable::reserve(std::size_t entries) {
-    entries = std::min(entries, kMaxEntries);
-    const std::size_t capacity = std::bit_ceil(std::max(entries + entries / 3 + 1, kFirstCapacity));
-    if (capacity > capacity_) {
-        resize(capacity);
+    // Half of it when an eighth is taken: as many erasures pass before the next change of size as entries
+    // are moved.
+    if (capacity_ > kFirstCapacity && size_ * 8 < capacity_) {
+        resize(capacity_ / 2);
     }
+    return true;
 }
 
 std::vector<std::uint64_t> DemuxTable::sorted_values() const {

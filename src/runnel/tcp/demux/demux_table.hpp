@@ -46,12 +46,12 @@ public:
     bool insert(const FourTuple& tuple, std::uint64_t value);
     /// Gives an entry another value (an embryo becomes a connection); false when there is none.
     bool replace(const FourTuple& tuple, std::uint64_t value);
-    /// False when there is none.
+    /// False when there is none. A table of which little is left gives memory back.
     bool erase(const FourTuple& tuple);
 
     [[nodiscard]] std::size_t size() const { return size_; }
-    /// Makes room for `entries` at once instead of step by step (doubling moves every entry).
-    void reserve(std::size_t entries);
+    /// Octets that the table takes now.
+    [[nodiscard]] std::size_t bytes_held() const { return capacity_ * sizeof(Entry); }
     /// All values in ascending order: the table has no order of its own that may be seen.
     [[nodiscard]] std::vector<std::uint64_t> sorted_values() const;
 
