@@ -72,4 +72,28 @@ function(runnel_program)
   runnel_use(runnel cli ${RUNNEL_ROOMS})
   set_target_properties(runnel PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
   install(TARGETS runnel RUNTIME DESTINATION bin)
+  if(NOT RUNNEL_SANITIZE)
+    runnel_manuals()
+  endif()
+endfunction()
+
+# The manual page and the shells' completions, which the program itself writes from its options: made with
+# every full build, so that none can be stale. `./run docs` makes them, `install` puts them in place.
+function(runnel_manuals)
+  set(share ${CMAKE_BINARY_DIR}/share)
+  set(files "")
+  foreach(entry "man:man/man1/runnel.1" "completion bash:bash-completion/completions/runnel"
+      "completion zsh:zsh/vendor-completions/_runnel"
+      "completion fish:fish/vendor_completions.d/runnel.fish")
+    string(REGEX MATCH "^([^:]*):(.*)$" matched ${entry})
+    string(REPLACE " " ";" arguments ${CMAKE_MATCH_1})
+    set(file ${share}/${CMAKE_MATCH_2})
+    get_filename_component(directory ${file} DIRECTORY)
+    get_filename_component(destination share/${CMAKE_MATCH_2} DIRECTORY)
+    file(MAKE_DIRECTORY ${directory})
+    add_custom_command(OUTPUT ${file} COMMAND runnel ${arguments} > ${file} DEPENDS runnel VERBATIM)
+    install(FILES ${file} DESTINATION ${destination})
+    list(APPEND files ${file})
+  endforeach()
+  add_custom_target(manuals ALL DEPENDS ${files})
 endfunction()

@@ -104,6 +104,7 @@ void add_host_options(CLI::App& command, HostArguments& arguments) {
         .add_option("--link", arguments.link,
                     "Where the host's packets go: tun[:NAME], tap[:NAME], packet:IFACE, "
                     "fd:N[,ethernet][,vnet] or wire (an in-process peer)")
+        ->type_name("LINK")
         ->group(kGroup);
     command
         .add_option("--address", arguments.addresses,
