@@ -33,10 +33,38 @@ TEST_F(Close, WeCloseFirst) {  // figure 12
     EXPECT_EQ(last.flags, "A");
     EXPECT_EQ(last.ack, 2u);
     EXPECT_EQ(entries(State::time_wait), 1u);
+    EXPECT_EQ(stack().sizes().time_wait, 1u);
+    EXPECT_EQ(stack().sizes().orphans, 0u);
+    ASSERT_NE(stack().ended(0), nullptr);
+    EXPECT_EQ(stack().ended(0)->handle, connection.packed());
+    ASSERT_NE(recorder_.find(stack().ended(0)->last_event), nullptr);
+    EXPECT_EQ(recorder_.find(stack().ended(0)->last_event)->connection, connection.packed());
+    EXPECT_EQ(stack().ended(1), nullptr);
     EXPECT_TRUE(next_timeout().empty());
     EXPECT_EQ((now - start).seconds(), 60);
     EXPECT_EQ(entries(), 0u);
     EXPECT_EQ(pool_.bytes_in_use(), 0u);
+}
+
+TEST_F(Close, TheSnapshotCanBeTakenInPieces) {
+    established();
+    stack().close(connection, now);
+    (void)sent();
+    std::vector<ConnectionStatus> pieces;
+    SnapshotCursor cursor;
+    int count = 1;
+    while (stack().snapshot_page(cursor, 1, pieces)) {
+        ASSERT_LT(++count, 100);
+    }
+    std::vector<ConnectionStatus> all;
+    stack().snapshot(all, now);
+    ASSERT_EQ(pieces.size(), all.size());
+    ASSERT_EQ(pieces.size(), 1u);
+    EXPECT_EQ(pieces[0].state, State::fin_wait_1);
+    EXPECT_EQ(pieces[0].plan, Decision::tcp_hold_nothing_to_send);
+    EXPECT_FALSE(stack().snapshot_page(cursor, 1, pieces));
+    EXPECT_EQ(pieces.size(), 1u);
+    EXPECT_EQ(stack().sizes().orphans, 1u);
 }
 
 TEST_F(Close, ThePeerClosesFirst) {

@@ -473,10 +473,7 @@ void Driver::check_finished() {
 }
 
 bool Driver::has_unfinished() const {
-    host_.tcp().snapshot(snapshot_, now_);
-    return std::any_of(snapshot_.begin(), snapshot_.end(), [](const tcp::ConnectionStatus& status) {
-        return status.orphan && status.state != tcp::State::time_wait;
-    });
+    return host_.tcp().sizes().orphans != 0;
 }
 
 void Driver::add_member(Member& member) {

@@ -172,7 +172,6 @@ private:
     FrameBatch outgoing_;
     CaptureSink capture_;
     std::vector<CapturedFrame> captured_;
-    mutable std::vector<tcp::ConnectionStatus> snapshot_;
 };
 
 /// A socket or timer of the user's that belongs to a driver and learns when that closes.

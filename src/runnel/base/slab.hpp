@@ -118,14 +118,30 @@ public:
     /// Visits every living object in index order: `f(handle, object)`. `f` may erase the one it is given.
     template <class F>
     void for_each(F&& f) {
-        for (std::uint32_t number = 0; number < blocks_.size(); ++number) {
-            for (std::uint32_t i = 0; i < kBlock && blocks_[number].places != nullptr; ++i) {
-                Place& place = blocks_[number].places[i];
-                if (place.alive()) {
-                    f(HandleType{number * kBlock + i, place.generation}, *object(place));
-                }
+        (void)visit(0, end(), f);
+    }
+
+    /// The same for `places` places (at least 1) from index `from` on, taken or free: a long walk in pieces.
+    /// Returns where to go on; at `end()` all have been looked at.
+    template <class F>
+    [[nodiscard]] std::uint32_t visit(std::uint32_t from, std::uint32_t places, F&& f) {
+        std::uint32_t i = from;
+        for (std::uint32_t seen = 0; i < end() && seen < places; ++seen) {
+            Place* place = place_of(i);
+            if (place == nullptr) {
+                i = (i / kBlock + 1) * kBlock;  // a block without memory
+                continue;
             }
+            if (place->alive()) {
+                f(HandleType{i, place->generation}, *object(*place));
+            }
+            ++i;
         }
+        return i;
+    }
+    /// Above every index.
+    [[nodiscard]] std::uint32_t end() const {
+        return static_cast<std::uint32_t>(blocks_.size()) * kBlock;
     }
 
 private:

@@ -235,6 +235,16 @@ std::optional<Endpoint> Stack::local(ListenerHandle handle) const {
 void Stack::snapshot(std::vector<ConnectionStatus>& out, Instant) const {
     state_->snapshot(out);
 }
+bool Stack::snapshot_page(SnapshotCursor& cursor, std::uint32_t places,
+                          std::vector<ConnectionStatus>& out) const {
+    return state_->snapshot_page(cursor, places, out);
+}
+const EndedConnection* Stack::ended(std::size_t back) const {
+    return state_->ended(back);
+}
+TableSizes Stack::sizes() const {
+    return state_->sizes();
+}
 void Stack::take_events(std::vector<UserEvent>& out) {
     state_->take_events(out);
 }

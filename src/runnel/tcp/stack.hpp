@@ -176,6 +176,14 @@ public:
     [[nodiscard]] std::optional<Endpoint> local(ListenerHandle listener) const;
     /// Everything there is: listeners, embryos, connections, TIME-WAIT, in a stable order.
     void snapshot(std::vector<ConnectionStatus>& out, Instant now) const;
+    /// The same in pieces, unsorted: appends what stands in the next `places` places of the tables and moves
+    /// the cursor on; false when all has been seen. What comes, goes or moves to TIME-WAIT between two
+    /// pieces may be missed or, under another state, appear twice.
+    bool snapshot_page(SnapshotCursor& cursor, std::uint32_t places,
+                       std::vector<ConnectionStatus>& out) const;
+    /// The connection that ended `back` ends ago (0: the last one), or nullptr when it is not remembered.
+    [[nodiscard]] const EndedConnection* ended(std::size_t back) const;
+    [[nodiscard]] TableSizes sizes() const;
 
     /// Events since the last call, each handle at most once; swaps with `out`, which is cleared first.
     void take_events(std::vector<UserEvent>& out);

@@ -107,6 +107,7 @@ void StackState::finish(Connection& connection, Effects& effects, bool may_send)
 
 void StackState::leave_wire(Connection& connection) {
     Tcb& tcb = connection.tcb;
+    remember_end(tcb);
     if (!tcb.detached) {
         (void)demux_.erase(tcb.tuple);
     }

@@ -77,6 +77,10 @@ public:
         }
     }
     void snapshot(std::vector<ConnectionStatus>& out);
+    bool snapshot_page(SnapshotCursor& cursor, std::uint32_t places,
+                       std::vector<ConnectionStatus>& out);
+    [[nodiscard]] const EndedConnection* ended(std::size_t back) const;
+    [[nodiscard]] TableSizes sizes() const;
     void take_events(std::vector<UserEvent>& out);
     [[nodiscard]] const TcpConfig& config() const { return config_; }
 
@@ -100,6 +104,7 @@ private:
     void promote(Connection& connection, Instant now);
     void to_time_wait(Connection& connection, Instant now);
     void leave_wire(Connection& connection);
+    void remember_end(const Tcb& tcb);
     void erase(Connection& connection);
     void forget_embryo(Tcb& tcb);
     void mark_ready(Tcb& tcb);
@@ -125,6 +130,8 @@ private:
     std::vector<UserEvent> events_;
     FourTuple last_tuple_;  ///< of the last segment: a batch is mostly of one connection
     ConnectionHandle last_connection_;
+    std::vector<EndedConnection> ended_;  ///< a ring once it is full
+    std::uint64_t ended_next_ = 0;
     std::uint32_t orphans_ = 0;  ///< connections that have no user any more and are not gone yet
 };
 

@@ -81,39 +81,108 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.limited_by = limit_of(tcb, config);
     s.orphan = tcb.orphan;
     s.last_event = tcb.last_event;
+    s.unsent = tcb.unsent();
+    s.plan = plan_next_segment(tcb, config).reason;
+    s.peer_closed = tcb.fin_received;
+    s.sending_over = tcb.fin_queued;
+    s.out_of_order = tcb.reassembler.bytes();
+    s.send_buffer = tcb.send_limit(config);
+    s.receive_buffer = tcb.receive_limit;
+    s.pinned = tcb.receive.pinned() + tcb.reassembler.pinned();
     return s;
+}
+
+namespace {
+
+ConnectionStatus status_of(const Listener& listener) {
+    ConnectionStatus s;
+    s.state = State::listen;
+    s.tuple.local = listener.local;
+    s.tuple.remote.address = IpAddress::any(listener.local.address.family());
+    s.receive_queue = listener.accept_queue.size();
+    s.send_queue = listener.backlog;
+    s.embryos = listener.embryos;
+    return s;
+}
+
+ConnectionStatus status_of(const TimeWaitEntry& entry) {
+    ConnectionStatus s;
+    s.state = State::time_wait;
+    s.tuple = entry.tuple;
+    s.timer = Timer::time_wait;
+    s.timer_deadline = entry.expires;
+    s.timers = static_cast<std::uint8_t>(1U << static_cast<unsigned>(Timer::time_wait));
+    s.snd_nxt = s.snd_una = entry.snd_nxt.value;
+    s.rcv_nxt = entry.rcv_nxt.value;
+    return s;
+}
+
+}  // namespace
+
+bool StackState::snapshot_page(SnapshotCursor& cursor, std::uint32_t places,
+                               std::vector<ConnectionStatus>& out) {
+    using Table = SnapshotCursor::Table;
+    switch (cursor.table) {
+        case Table::listeners:
+            cursor.index = listeners_.all().visit(
+                cursor.index, places,
+                [&](auto, const Listener& listener) { out.push_back(status_of(listener)); });
+            cursor.pass(cursor.index >= listeners_.all().end(), Table::connections);
+            break;
+        case Table::connections:
+            cursor.index = connections_.visit(
+                cursor.index, places, [&](auto, const Connection& connection) {
+                    if (!connection.tcb.detached) {
+                        out.push_back(status_of(connection.tcb, config_));
+                    }
+                });
+            cursor.pass(cursor.index >= connections_.end(), Table::time_wait);
+            break;
+        case Table::time_wait:
+            cursor.index = time_wait_.entries().visit(
+                cursor.index, places,
+                [&](auto, const TimeWaitEntry& entry) { out.push_back(status_of(entry)); });
+            cursor.pass(cursor.index >= time_wait_.entries().end(), Table::none);
+            break;
+        case Table::none: break;
+    }
+    return cursor.table != Table::none;
 }
 
 void StackState::snapshot(std::vector<ConnectionStatus>& out) {
     out.clear();
-    listeners_.for_each([&](ListenerHandle, Listener& listener) {
-        ConnectionStatus s;
-        s.state = State::listen;
-        s.tuple.local = listener.local;
-        s.tuple.remote.address = IpAddress::any(listener.local.address.family());
-        s.receive_queue = listener.accept_queue.size();
-        s.send_queue = listener.backlog;
-        out.push_back(s);
-    });
-    connections_.for_each([&](ConnectionHandle, Connection& connection) {
-        if (!connection.tcb.detached) {
-            out.push_back(status_of(connection.tcb, config_));
-        }
-    });
-    time_wait_.for_each([&](std::uint32_t, TimeWaitEntry& entry) {
-        ConnectionStatus s;
-        s.state = State::time_wait;
-        s.tuple = entry.tuple;
-        s.timer = Timer::time_wait;
-        s.timer_deadline = entry.expires;
-        s.timers = static_cast<std::uint8_t>(1U << static_cast<unsigned>(Timer::time_wait));
-        s.snd_nxt = s.snd_una = entry.snd_nxt.value;
-        s.rcv_nxt = entry.rcv_nxt.value;
-        out.push_back(s);
-    });
+    SnapshotCursor cursor;
+    while (snapshot_page(cursor, ~std::uint32_t{0}, out)) {
+    }
     std::sort(out.begin(), out.end(), [](const ConnectionStatus& a, const ConnectionStatus& b) {
         return a.tuple != b.tuple ? a.tuple < b.tuple : a.state < b.state;
     });
+}
+
+void StackState::remember_end(const Tcb& tcb) {
+    const EndedConnection ended{tcb.tuple, tcb.handle, tcb.last_event, tcb.error};
+    if (ended_.size() < kEndedConnections) {
+        ended_.push_back(ended);
+    } else {
+        ended_[ended_next_ % kEndedConnections] = ended;
+    }
+    ++ended_next_;
+}
+
+const EndedConnection* StackState::ended(std::size_t back) const {
+    return back < ended_.size() ? &ended_[(ended_next_ - 1 - back) % kEndedConnections] : nullptr;
+}
+
+TableSizes StackState::sizes() const {
+    return {connections_.size(),
+            config_.max_connections,
+            orphans_,
+            config_.max_orphans,
+            time_wait_.size(),
+            config_.max_time_wait,
+            listeners_.size(),
+            kMaxListeners,
+            static_cast<std::uint32_t>(ready_.size())};
 }
 
 }  // namespace runnel::tcp

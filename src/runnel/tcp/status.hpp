@@ -4,8 +4,10 @@
 
 #include <cstdint>
 
+#include "runnel/base/result.hpp"
 #include "runnel/base/slab.hpp"
 #include "runnel/base/time.hpp"
+#include "runnel/observe/decision.hpp"
 #include "runnel/tcp/state.hpp"
 #include "runnel/wire/address.hpp"
 
@@ -83,6 +85,48 @@ struct ConnectionStatus {
     Limit limited_by = Limit::none;
     bool orphan = false;
     std::uint64_t last_event = 0;  ///< number of its newest record in the flight recorder
+    /// What it would do next, or why it sends nothing (the reason of plan_next_segment).
+    Decision plan{};
+    std::uint64_t unsent = 0;        ///< of `send_queue`, not sent even once
+    std::uint64_t out_of_order = 0;  ///< received beyond a gap
+    std::uint32_t send_buffer = 0, receive_buffer = 0;  ///< how much the queues may hold now
+    std::uint64_t pinned = 0;   ///< memory that received data keeps, whole chunks
+    std::uint32_t embryos = 0;  ///< of a listener: connections in SYN-RECEIVED
+    bool peer_closed = false;   ///< the peer's FIN has come, everything before it too
+    bool sending_over = false;  ///< the user has closed: a FIN follows the data
+};
+
+/// How far a walk over everything has come (Stack::snapshot_page).
+struct SnapshotCursor {
+    enum class Table : std::uint8_t { listeners, connections, time_wait, none };
+    Table table = Table::listeners;
+    std::uint32_t index = 0;
+
+    void pass(bool over, Table next) {
+        if (over) {
+            table = next;
+            index = 0;
+        }
+    }
+};
+
+/// A connection that has left the wire: into TIME-WAIT, closed, or reset. The last ones are remembered, so
+/// that their records in the flight recorder keep a name.
+struct EndedConnection {
+    FourTuple tuple;
+    std::uint64_t handle = 0;
+    std::uint64_t last_event = 0;  ///< number of its newest record
+    Errc error = Errc::ok;         ///< what its user has been or will be told
+};
+inline constexpr std::size_t kEndedConnections = 1024;
+
+/// How full the tables are.
+struct TableSizes {
+    std::uint32_t connections = 0, max_connections = 0;
+    std::uint32_t orphans = 0, max_orphans = 0;  ///< of the connections, without a user
+    std::uint32_t time_wait = 0, max_time_wait = 0;
+    std::uint32_t listeners = 0, max_listeners = 0;
+    std::uint32_t ready = 0;  ///< connections in the round of those who may have something to send
 };
 
 }  // namespace runnel::tcp

@@ -2,6 +2,7 @@
 // limit is passed.
 #include "runnel/base/buffer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -118,6 +119,32 @@ TEST(Slab, StopsAtItsLimitAndKeepsAddresses) {
     });
     EXPECT_EQ(slab.size(), 500U);
     EXPECT_EQ(alive, 500);
+}
+
+TEST(Slab, IsWalkedInPieces) {
+    int alive = 0;
+    Slab<Tenant> slab(1000);
+    for (int i = 0; i < 700; ++i) {
+        (void)slab.emplace(i, &alive);
+    }
+    slab.for_each([&](Handle<Tenant> handle, Tenant& tenant) {
+        if (tenant.number % 3 == 0) {
+            slab.erase(handle);
+        }
+    });
+    std::vector<int> seen;
+    std::uint32_t at = 0;
+    int pieces = 0;
+    while (at < slab.end()) {
+        const std::size_t before = seen.size();
+        at = slab.visit(at, 64, [&](auto, Tenant& tenant) { seen.push_back(tenant.number); });
+        EXPECT_LE(seen.size() - before, 64U);
+        ++pieces;
+    }
+    EXPECT_EQ(seen.size(), slab.size());
+    EXPECT_EQ(pieces, 12);  // three blocks of 256 places
+    EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+    EXPECT_EQ(slab.visit(at, 64, [&](auto, Tenant&) { ADD_FAILURE(); }), at);
 }
 
 }  // namespace

@@ -43,10 +43,8 @@ public:
     /// The first entry that is over at `now`, or none.
     [[nodiscard]] std::optional<std::uint32_t> expired(Instant now) const;
     [[nodiscard]] std::uint32_t size() const { return entries_.size(); }
-    template <class F>
-    void for_each(F&& f) {
-        entries_.for_each([&](auto handle, TimeWaitEntry& entry) { f(handle.index, entry); });
-    }
+    /// The table behind it, to be walked in pieces.
+    [[nodiscard]] Slab<TimeWaitEntry, TimeWaitTag>& entries() { return entries_; }
 
 private:
     static constexpr std::uint32_t kNone = 0xffff'ffff;

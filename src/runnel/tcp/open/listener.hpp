@@ -37,10 +37,9 @@ public:
     [[nodiscard]] ListenerHandle lookup(const Endpoint& local);
     /// Whether a listener already answers for this address and port.
     [[nodiscard]] bool conflicts(const Endpoint& local, bool dual_stack);
-    template <class F>
-    void for_each(F&& f) {
-        listeners_.for_each(f);
-    }
+    /// The table behind it, to be walked in pieces.
+    [[nodiscard]] Slab<Listener, ListenerTag>& all() { return listeners_; }
+    [[nodiscard]] std::uint32_t size() const { return listeners_.size(); }
 
 private:
     struct ByPort {
