@@ -54,7 +54,7 @@ TEST_F(Close, TheSnapshotCanBeTakenInPieces) {
     SnapshotCursor cursor;
     int count = 1;
     while (stack().snapshot_page(cursor, 1, pieces)) {
-        ASSERT_LT(++count, 100);
+        ASSERT_LT(++count, 1000);
     }
     std::vector<ConnectionStatus> all;
     stack().snapshot(all, now);

@@ -212,9 +212,10 @@ private:
     }
 
     std::vector<Block> blocks_;
-    std::vector<std::uint64_t> room_;  ///< a bit a block: it has a free place, or none of it is made
-    std::uint32_t first_room_ = 0;     ///< no word of `room_` before this one has a bit
-    std::uint32_t spare_ = kNone;      ///< the block without objects that keeps its memory
+    std::vector<std::uint64_t>
+        room_;                      ///< a bit a block: it has a free place, or none of it is made
+    std::uint32_t first_room_ = 0;  ///< no word of `room_` before this one has a bit
+    std::uint32_t spare_ = kNone;   ///< the block without objects that keeps its memory
     std::uint32_t limit_;
     std::uint32_t size_ = 0;
 };

@@ -76,7 +76,8 @@ IpAddress address_of_prefix(const Cidr& cidr, unsigned host_bits, std::uint64_t 
     }
     bytes[15] |= static_cast<std::byte>(number & 0xff);
     bytes[14] |= static_cast<std::byte>(number >> 8);
-    return cidr.address.is_v4() ? IpAddress::from_bytes(Bytes(bytes).last(4)) : IpAddress::v6(bytes);
+    return cidr.address.is_v4() ? IpAddress::from_bytes(Bytes(bytes).last(4))
+                                : IpAddress::v6(bytes);
 }
 
 /// The kernel's address in the prefix of `own`; nothing where Runnel's own addresses leave no room for it.

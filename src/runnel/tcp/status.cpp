@@ -130,8 +130,8 @@ bool StackState::snapshot_page(SnapshotCursor& cursor, std::uint32_t places,
             cursor.pass(cursor.index >= listeners_.all().end(), Table::connections);
             break;
         case Table::connections:
-            cursor.index = connections_.visit(
-                cursor.index, places, [&](auto, const Connection& connection) {
+            cursor.index =
+                connections_.visit(cursor.index, places, [&](auto, const Connection& connection) {
                     if (!connection.tcb.detached) {
                         out.push_back(status_of(connection.tcb, config_));
                     }
@@ -174,15 +174,10 @@ const EndedConnection* StackState::ended(std::size_t back) const {
 }
 
 TableSizes StackState::sizes() const {
-    return {connections_.size(),
-            config_.max_connections,
-            orphans_,
-            config_.max_orphans,
-            time_wait_.size(),
-            config_.max_time_wait,
-            listeners_.size(),
-            kMaxListeners,
-            static_cast<std::uint32_t>(ready_.size())};
+    return {
+        connections_.size(), config_.max_connections, orphans_,
+        config_.max_orphans, time_wait_.size(),       config_.max_time_wait,
+        listeners_.size(),   kMaxListeners,           static_cast<std::uint32_t>(ready_.size())};
 }
 
 }  // namespace runnel::tcp

@@ -87,8 +87,8 @@ struct ConnectionStatus {
     std::uint64_t last_event = 0;  ///< number of its newest record in the flight recorder
     /// What it would do next, or why it sends nothing (the reason of plan_next_segment).
     Decision plan{};
-    std::uint64_t unsent = 0;        ///< of `send_queue`, not sent even once
-    std::uint64_t out_of_order = 0;  ///< received beyond a gap
+    std::uint64_t unsent = 0;                           ///< of `send_queue`, not sent even once
+    std::uint64_t out_of_order = 0;                     ///< received beyond a gap
     std::uint32_t send_buffer = 0, receive_buffer = 0;  ///< how much the queues may hold now
     std::uint64_t pinned = 0;   ///< memory that received data keeps, whole chunks
     std::uint32_t embryos = 0;  ///< of a listener: connections in SYN-RECEIVED
