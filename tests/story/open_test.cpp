@@ -126,6 +126,18 @@ TEST_F(Open, SimultaneousOpen) {  // figure 8, MUST-10
     EXPECT_EQ(state(), State::established);
 }
 
+TEST_F(Open, InASimultaneousOpenThePeersSynIsAcknowledgedThoughItsSynAckCameFirst) {
+    // Both of the peer's segments come in one batch, before our SYN,ACK could leave.
+    connects();
+    arrives(syn().mss(1000));
+    arrives(syn_ack(1).mss(1000));
+    EXPECT_EQ(state(), State::established);
+    const Sent answer = sent_one();
+    EXPECT_EQ(answer.flags, "A") << "or the peer repeats its SYN,ACK for ever";
+    EXPECT_EQ(answer.ack, 1u);
+    sends_nothing();
+}
+
 TEST_F(Open, ARepeatedSynGetsTheSynAckAgain) {
     listens();
     arrives(syn());

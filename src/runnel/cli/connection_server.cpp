@@ -84,6 +84,9 @@ net::awaitable<void> ConnectionServer::accept_all(std::shared_ptr<State> state, 
             }
             continue;  // of one connection, which ended before it was taken
         }
+        // A client that dies without a word is noticed, as inetd's are (RFC 9293 §3.8.4).
+        boost::system::error_code ignored;
+        socket.set_option(net::socket_base::keep_alive(true), ignored);
         ++state->accepted;
         ++state->open;
         net::co_spawn(state->driver.get_executor(), serve(state, std::move(socket)), net::detached);

@@ -53,6 +53,8 @@ public:
     net::awaitable<int> run() {
         boost::system::error_code ignored;
         const Endpoint peer = socket_.remote_endpoint(ignored).value();
+        // Without input nothing of ours would ever tell that the peer has died (RFC 9293 §3.8.4).
+        socket_.set_option(net::socket_base::keep_alive(true), ignored);
         const auto note = [this](std::exception_ptr thrown) { note_end(thrown); };
         net::co_spawn(socket_.get_executor(), send_input(), note);
         net::co_spawn(socket_.get_executor(), print_received(), note);

@@ -22,6 +22,10 @@ bool complete_handshake(Tcb& tcb, const Segment& segment, Effects& effects) {
     tcb.snd.max_wnd = std::max(tcb.snd.max_wnd, tcb.snd.wnd);
     tcb.snd.wl1 = segment.seq;
     tcb.snd.wl2 = segment.ack;
+    // The peer's SYN,ACK of a simultaneous open may come before our own has left: its SYN still wants its ACK.
+    if (tcb.rcv.last_ack_sent < tcb.rcv.nxt) {
+        tcb.ack.need_now(Decision::tcp_transmit_ack_handshake, false);
+    }
     if (tcb.fin_queued) {
         effects.enter(tcb, State::fin_wait_1);
     }

@@ -52,6 +52,7 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
         // Simultaneous open (§3.5, figure 7): our SYN goes out again, now with an ACK.
         effects.decide(tcb, Decision::tcp_accept_simultaneous_syn, segment);
         effects.enter(tcb, State::syn_received);
+        tcb.rcv.last_ack_sent = tcb.rcv.irs;  // until our SYN,ACK leaves
         tcb.snd.wnd = segment.header.window;
         tcb.snd.max_wnd = tcb.snd.wnd;
         tcb.snd.wl1 = segment.seq;
