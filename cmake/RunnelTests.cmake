@@ -7,7 +7,7 @@
 #   tests/simulation/**.cpp      -> simulation_tests, one ctest test a TEST()
 #   tests/drill/**.pkt           -> `runnel drill tests/drill`
 #   tests/interop/*.cpp          -> interop_tests, one ctest test a TEST()
-#   tests/{interop,cli,docs}/*.{py,sh} -> one ctest test a script (see runnel_script_test below)
+#   tests/{interop,cli,docs,mutation}/*.{py,sh} -> one ctest test a script (see runnel_script_test below)
 #   tests/support/               -> shared by all: #include "support/..."
 #
 # A GoogleTest suite whose name begins with Long (TEST(LongTransfers, ...)) is labelled long.
@@ -40,6 +40,10 @@ if(RUNNEL_SYMBOLIZER)
   list(APPEND RUNNEL_TEST_ENVIRONMENT
     "ASAN_SYMBOLIZER_PATH=${RUNNEL_SYMBOLIZER}" "UBSAN_SYMBOLIZER_PATH=${RUNNEL_SYMBOLIZER}")
 endif()
+# RapidCheck's properties are tried with the same values each time; only the tests named *.chance, which are
+# long, leave it to chance (it prints what reproduces a failure).
+set(RUNNEL_CHANCE_ENVIRONMENT ${RUNNEL_TEST_ENVIRONMENT})
+list(APPEND RUNNEL_TEST_ENVIRONMENT "RC_PARAMS=seed=1")
 if(TARGET runnel)
   list(APPEND RUNNEL_TEST_ENVIRONMENT "RUNNEL=$<TARGET_FILE:runnel>")
 endif()
@@ -75,6 +79,12 @@ function(runnel_whole_test target label timeout)
   set_tests_properties(${target} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
     ENVIRONMENT "${RUNNEL_TEST_ENVIRONMENT}")
   foreach(source IN LISTS sources)
+    file(STRINGS ${source} properties REGEX "^ *RC_GTEST_|rc::check")
+    if(properties AND NOT TEST ${target}.chance)
+      add_test(NAME ${target}.chance COMMAND ${target} --gtest_brief=1 --gtest_filter=-Long*.*)
+      set_tests_properties(${target}.chance PROPERTIES LABELS "${label};long" TIMEOUT ${timeout}
+        ENVIRONMENT "${RUNNEL_CHANCE_ENVIRONMENT}")
+    endif()
     file(STRINGS ${source} suites REGEX "^ *(TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_[A-Z_]*)\\(Long")
     if(suites AND NOT TEST ${target}.long)
       add_test(NAME ${target}.long COMMAND ${target} --gtest_brief=1 --gtest_filter=Long*.*)
@@ -180,7 +190,7 @@ function(runnel_script_test path label)
     ENVIRONMENT "${RUNNEL_TEST_ENVIRONMENT};RUNNEL_SOURCE=${CMAKE_SOURCE_DIR}")
 endfunction()
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-foreach(kind interop cli docs)
+foreach(kind interop cli docs mutation)
   file(GLOB scripts CONFIGURE_DEPENDS
     ${CMAKE_SOURCE_DIR}/tests/${kind}/*.py ${CMAKE_SOURCE_DIR}/tests/${kind}/*.sh)
   foreach(script IN LISTS scripts)

@@ -66,7 +66,7 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.backoff = tcb.recovery.backoff;
     s.retransmits = tcb.recovery.timeouts;
     s.probes = tcb.probes_out;
-    s.bytes_sent = tcb.counters.bytes_acked + distance(tcb.snd.una, tcb.snd.nxt);
+    s.bytes_sent = tcb.counters.bytes_acked + distance(tcb.send.begin(), tcb.data_nxt());
     s.bytes_acked = tcb.counters.bytes_acked;
     s.bytes_received = tcb.counters.bytes_received;
     s.bytes_retransmitted = tcb.counters.bytes_retransmitted;

@@ -174,8 +174,11 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     trim(tcb, segment);
     if (segment.length == 0) {
         const bool closed = tcb.rcv.wnd() == 0;
+        const bool after_fin = tcb.fin_known && segment.seq >= tcb.fin_seq;
         effects.decide(tcb,
-                       closed ? Decision::tcp_drop_window_closed : Decision::tcp_drop_old_duplicate,
+                       after_fin ? Decision::tcp_drop_text_after_fin
+                       : closed  ? Decision::tcp_drop_window_closed
+                                 : Decision::tcp_drop_old_duplicate,
                        segment);
         tcb.ack.need_now(closed ? Decision::tcp_transmit_ack_window_closed
                                 : Decision::tcp_transmit_ack_unacceptable,
@@ -226,6 +229,7 @@ void check_fin(Tcb& tcb, const Segment& segment, Effects& effects) {
             tcb.fin_known = true;
             tcb.fin_seq = fin_seq;
             if (fin_seq > tcb.rcv.nxt && segment.length == 0) {
+                effects.decide(tcb, Decision::tcp_accept_out_of_order, segment);
                 tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true);
             }
         }
