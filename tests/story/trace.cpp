@@ -38,8 +38,8 @@ std::string Traced::describe_options(const Sent& s) {
         // Where it starts is a hash of the addresses: only how it goes on is a story.
         last_stamp_ = s.options.timestamps->value;
         first_stamp_ = first_stamp_.value_or(last_stamp_);
-        text += fmt::format(" ts +{} echo {}", last_stamp_ - *first_stamp_,
-                            s.options.timestamps->echo);
+        text +=
+            fmt::format(" ts +{} echo {}", last_stamp_ - *first_stamp_, s.options.timestamps->echo);
     }
     for (const SackBlock& b : s.options.sack) {
         text += fmt::format(" sack {}:{}", b.left.value - kPeerIss, b.right.value - kPeerIss);
@@ -140,7 +140,8 @@ std::string Traced::describe_status(const ConnectionStatus& s) const {
     text += s.has_sack ? " sack" : "";
     text += s.has_timestamps ? " timestamps" : "";
     if (s.snd_mss != 0) {
-        text += fmt::format(" mss {} {} {} mtu {}", s.snd_mss, s.rcv_mss, s.advertised_mss, s.path_mtu);
+        text +=
+            fmt::format(" mss {} {} {} mtu {}", s.snd_mss, s.rcv_mss, s.advertised_mss, s.path_mtu);
     }
     add("cwnd", s.cwnd_segments);
     add("ssthresh", s.ssthresh_segments == 0x7fff'ffff ? 0 : s.ssthresh_segments);
@@ -193,7 +194,8 @@ void Traced::matches(const std::string& name) {
     for (std::size_t i = 0; i < std::max(wanted.size(), lines_.size()); ++i) {
         const std::string is = i < lines_.size() ? lines_[i] : "(nothing more)";
         const std::string was = i < wanted.size() ? wanted[i] : "(nothing more)";
-        ASSERT_EQ(is, was) << path << ":" << i + 1 << "\nIf the change is meant: RUNNEL_WRITE_TRACES=1 "
+        ASSERT_EQ(is, was) << path << ":" << i + 1
+                           << "\nIf the change is meant: RUNNEL_WRITE_TRACES=1 "
                            << "story_tests --gtest_filter='Traces*', and read the difference.";
     }
 }

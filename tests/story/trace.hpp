@@ -75,7 +75,8 @@ private:
         if (t.is_never()) {
             return "never";
         }
-        return t < start ? "at once" : fmt::format("{:.6f}", static_cast<double>((t - start).ns) / 1e9);
+        return t < start ? "at once"
+                         : fmt::format("{:.6f}", static_cast<double>((t - start).ns) / 1e9);
     }
     [[nodiscard]] std::string describe_status(const ConnectionStatus& s) const;
     [[nodiscard]] std::string describe_options(const Sent& s);
@@ -88,6 +89,40 @@ private:
     std::deque<Sent> waiting_;
     std::uint64_t next_record_ = 1;
     std::map<std::uint64_t, std::uint64_t> newest_;  ///< of each connection, to check the chain
+};
+
+class Traces : public Traced {
+protected:
+    void opens(Seg answer = syn_ack(1).mss(1000), ConnectionOptions options = {}) {
+        connection =
+            stack().connect(tuple.local, tuple.remote, path_mtu, options, now).value_or(connection);
+        then();
+        pass(milliseconds(50));
+        peer(answer);
+    }
+    void is_opened(Seg opening = syn().mss(1000), ConnectionOptions options = {}) {
+        listens(2, options);
+        peer(opening);
+        pass(milliseconds(20));
+        Seg third = ack(1, 1);
+        if (opening.options.timestamps) {
+            third.ts(opening.options.timestamps->value + 1, stamp());
+        }
+        peer(third);
+        connection = stack().accept(listener, now).value_or(connection);
+        then();
+    }
+    void closes_sending() {
+        says("shutdown");
+        (void)stack().shutdown_send(connection, now);
+        then();
+    }
+    void closes() {
+        says("close");
+        stack().close(connection, now);
+        then();
+    }
+    static std::string octets(std::size_t n) { return std::string(n, 'x'); }
 };
 
 }  // namespace runnel::story

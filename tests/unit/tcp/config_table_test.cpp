@@ -21,10 +21,10 @@ struct Setting {
 };
 
 template <class T>
-Reader number(T TcpConfig::*field) {
+Reader number(T TcpConfig::* field) {
     return [field](const TcpConfig& c) { return static_cast<std::uint64_t>(c.*field); };
 }
-Reader time(Duration TcpConfig::*field, std::int64_t unit) {
+Reader time(Duration TcpConfig::* field, std::int64_t unit) {
     return [field, unit](const TcpConfig& c) {
         EXPECT_EQ((c.*field).ns % unit, 0);
         return static_cast<std::uint64_t>((c.*field).ns / unit);
