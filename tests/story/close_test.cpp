@@ -19,6 +19,7 @@ public:
     }
 };
 
+// Proves: MUST-13
 TEST_F(Close, WeCloseFirst) {  // figure 12
     established();
     stack().close(connection, now);
@@ -171,6 +172,7 @@ TEST_F(Close, ALostFinIsRepeated) {
     EXPECT_EQ(again[0].seq, 1u);
 }
 
+// Proves: MAY-1, SHLD-3
 TEST_F(Close, ClosingWithUnreadDataResets) {  // RFC 2525 §2.17
     established();
     arrives(ack(1, 1).text("unread"));
@@ -199,6 +201,7 @@ TEST_F(Close, LingerZeroResets) {
     EXPECT_EQ(sent_one().flags, "RA");
 }
 
+// Proves: MAY-1, SHLD-3
 TEST_F(Close, DataAfterCloseIsRefused) {
     established();
     stack().close(connection, now);
@@ -248,6 +251,7 @@ TEST_F(Close, AResetDoesNotEndTimeWait) {  // RFC 1337
     EXPECT_EQ(entries(State::time_wait), 1u);
 }
 
+// Proves: MAY-2
 TEST_F(Close, ANewerSynReusesTimeWait) {  // RFC 6191
     accepted();
     stack().close(connection, now);
@@ -281,6 +285,7 @@ TEST_F(Close, AnOlderSynInTimeWaitIsAnsweredByAnAck) {
     EXPECT_EQ(entries(State::time_wait), 1u);
 }
 
+// Proves: MUST-12
 TEST_F(Close, AResetMidwayIsTold) {
     established();
     arrives(ack(1, 1).text("data"));

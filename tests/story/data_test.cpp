@@ -6,6 +6,7 @@ namespace {
 
 class Data : public Story {};
 
+// Proves: MUST-61
 TEST_F(Data, ARequestAndAnAnswer) {
     established();
     EXPECT_EQ(writes("GET /"), 5u);
@@ -18,6 +19,7 @@ TEST_F(Data, ARequestAndAnAnswer) {
     EXPECT_EQ(status().send_queue, 0u);
 }
 
+// Proves: SHLD-28, MUST-61
 TEST_F(Data, LargeWritesLeaveAsOneSuperSegment) {
     established(syn_ack(1).mss(1000));
     const std::string bulk(20'000, 'x');
@@ -29,6 +31,7 @@ TEST_F(Data, LargeWritesLeaveAsOneSuperSegment) {
     EXPECT_EQ(all[0].flags, "A");  // PSH only on the last data there is
 }
 
+// Proves: MUST-19
 TEST_F(Data, TheWindowOpensBySlowStart) {
     established(syn_ack(1).mss(1000));
     writes(std::string(100'000, 'x'));
@@ -41,6 +44,7 @@ TEST_F(Data, TheWindowOpensBySlowStart) {
     EXPECT_EQ(total, 20'000u);
 }
 
+// Proves: SHLD-31, MAY-13
 TEST_F(Data, OutOfOrderDataIsKeptAndAcknowledgedAtOnce) {
     established(syn_ack(1).mss(1000).sack_ok());
     arrives(ack(6, 1).text("world"));
@@ -55,6 +59,7 @@ TEST_F(Data, OutOfOrderDataIsKeptAndAcknowledgedAtOnce) {
     EXPECT_EQ(reads(), "helloworld");
 }
 
+// Proves: MAY-13
 TEST_F(Data, EachSegmentOutOfOrderGetsItsOwnDuplicateAck) {  // RFC 5681 §4.2
     established();
     for (std::uint32_t i = 1; i <= 3; ++i) {
@@ -82,6 +87,7 @@ TEST_F(Data, OverlappingDataGivesOnlyItsNewOctets) {
     EXPECT_EQ(reads(), "abcde");
 }
 
+// Proves: SHLD-7, MAY-16, SHLD-27
 TEST_F(Data, SmallSegmentsWaitForTheAck) {  // Nagle, SHLD-7
     established();
     writes("a");
@@ -93,6 +99,7 @@ TEST_F(Data, SmallSegmentsWaitForTheAck) {  // Nagle, SHLD-7
     EXPECT_EQ(sent_one().data, "bc");
 }
 
+// Proves: MUST-17
 TEST_F(Data, NoDelaySendsAtOnce) {  // MUST-17
     ConnectionOptions options;
     options.no_delay = true;
@@ -103,6 +110,7 @@ TEST_F(Data, NoDelaySendsAtOnce) {  // MUST-17
     EXPECT_EQ(sent_one().data, "b");
 }
 
+// Proves: MUST-60, MAY-16
 TEST_F(Data, CorkHoldsAPartialSegmentForAMoment) {
     ConnectionOptions options;
     options.cork = true;
@@ -117,6 +125,7 @@ TEST_F(Data, CorkHoldsAPartialSegmentForAMoment) {
     EXPECT_EQ((now - start).millis(), 200);
 }
 
+// Proves: SHLD-18, SHLD-19
 TEST_F(Data, TheSecondFullSegmentIsAcknowledgedAtOnceTheFirstLater) {
     config.quick_acks = 0;
     established(syn_ack(1).mss(1000));
@@ -138,6 +147,7 @@ TEST_F(Data, TheSecondFullSegmentIsAcknowledgedAtOnceTheFirstLater) {
     EXPECT_EQ(sent_one().ack, seq);
 }
 
+// Proves: SHLD-18, MUST-40
 TEST_F(Data, ADelayedAckWaitsFortyMilliseconds) {
     config.quick_acks = 0;
     established();
@@ -150,6 +160,7 @@ TEST_F(Data, ADelayedAckWaitsFortyMilliseconds) {
     EXPECT_EQ((now - before).millis(), 40);
 }
 
+// Proves: MUST-19
 TEST_F(Data, ALostSegmentIsRepeatedAfterTheTimeoutAndBackedOff) {
     established();
     writes("x");
@@ -228,6 +239,7 @@ TEST_F(Data, NothingGoesBeyondThePeersWindow) {
     EXPECT_GE(total, 2000u);
 }
 
+// Proves: MUST-36, MUST-37, SHLD-30
 TEST_F(Data, AClosedWindowIsProbedForAsLongAsProbesAreAnswered) {  // MUST-35, MUST-37
     established(syn_ack(1).mss(1000).win(1000));
     writes(std::string(3000, 'x'));
@@ -263,6 +275,7 @@ TEST_F(Data, UnansweredProbesEndTheConnection) {
     EXPECT_EQ(stack().take_error(connection), Errc::timed_out);
 }
 
+// Proves: MUST-39, MAY-8
 TEST_F(Data, AFullReceiverClosesItsWindowAndReopensIt) {
     config.receive_buffer = 4000;
     config.initial_receive_window = 4000;
@@ -279,6 +292,7 @@ TEST_F(Data, AFullReceiverClosesItsWindowAndReopensIt) {
     EXPECT_EQ(sent_one().window, 4000u);
 }
 
+// Proves: MUST-20, SHLD-11
 TEST_F(Data, R2EndsTheConnection) {  // MUST-20
     established();
     writes("x");
@@ -291,6 +305,7 @@ TEST_F(Data, R2EndsTheConnection) {  // MUST-20
     EXPECT_EQ(stack().take_error(connection), Errc::timed_out);
 }
 
+// Proves: MUST-21
 TEST_F(Data, UserTimeoutEndsItSooner) {
     ConnectionOptions options;
     options.user_timeout = seconds(2);
@@ -303,6 +318,7 @@ TEST_F(Data, UserTimeoutEndsItSooner) {
     EXPECT_EQ(stack().take_error(connection), Errc::timed_out);
 }
 
+// Proves: MAY-5, MUST-24, MUST-27, MUST-29, SHLD-12
 TEST_F(Data, KeepAliveNoticesADeadPeer) {  // MUST-24 to MUST-29
     ConnectionOptions options;
     options.keepalive = true;
@@ -328,6 +344,7 @@ TEST_F(Data, KeepAliveNoticesADeadPeer) {  // MUST-24 to MUST-29
     EXPECT_EQ(stack().take_error(connection), Errc::timed_out);
 }
 
+// Proves: MUST-30, MUST-33, MUST-47
 TEST_F(Data, UrgentDataIsAnnouncedAndReadOutOfBand) {
     established();
     arrives(ack(1, 1).text("abcX").urg(4));
@@ -339,6 +356,7 @@ TEST_F(Data, UrgentDataIsAnnouncedAndReadOutOfBand) {
     EXPECT_EQ(reads(100), "def");
 }
 
+// Proves: MUST-30, MUST-62
 TEST_F(Data, UrgentDataIsSentWithItsPointer) {
     established();
     writes("abcX", {.urgent = true});
@@ -362,6 +380,7 @@ TEST_F(Data, TimestampsAreEchoedAndOldOnesRejected) {  // RFC 7323
     EXPECT_EQ(reads(), "hello");
 }
 
+// Proves: MAY-12
 TEST_F(Data, BlindResetsAndSynsAreChallenged) {  // RFC 5961
     established();
     arrives(rst(100));

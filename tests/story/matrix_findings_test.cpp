@@ -98,6 +98,7 @@ TEST_F(MatrixFindings,
     EXPECT_EQ(sent_one().ack, 101u);
 }
 
+// Proves: MUST-62
 TEST_F(MatrixFindings, TheUrgentPointerOfASynAckCountsFromTheSyn) {  // §3.8.5, MUST-62
     connects();
     arrives(syn_ack(1).mss(1000).text("ab").urg(1));  // the SYN itself: nothing to hurry

@@ -31,6 +31,7 @@ TEST_F(ReviewArrival, ASynAckSentAgainTakesNoWindowBack) {
     EXPECT_GE(status().rcv_wnd, promised);
 }
 
+// Proves: MUST-34, MUST-35, MUST-37, SHLD-17
 TEST_F(ReviewArrival, AShrunkWindowKeepsTheConnectionAsLongAsThePeerAnswers) {
     established();  // RFC 9293 §3.8.6.1, MUST-37
     writes(std::string(1000, 'x'));
@@ -50,6 +51,7 @@ TEST_F(ReviewArrival, AShrunkWindowKeepsTheConnectionAsLongAsThePeerAnswers) {
     EXPECT_EQ(state(), State::closed);
 }
 
+// Proves: MUST-18
 TEST_F(ReviewArrival, TheBackoffStaysUntilThereIsANewSample) {
     established();  // RFC 6298 §5.7: an ACK of what was sent twice is no measurement
     writes(std::string(1000, 'x'));

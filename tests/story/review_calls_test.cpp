@@ -188,6 +188,7 @@ TEST_F(ReviewCalls, PeekAtTheMarkSkipsTheUrgentOctet) {
     EXPECT_EQ(reads(), "bc");
 }
 
+// Proves: MUST-33
 TEST_F(ReviewCalls, ReadableEndsAtTheMark) {
     accepted();
     arrives(ack(1, 1).text("abcd").urg(3));
@@ -233,6 +234,7 @@ TEST_F(ReviewCalls, NothingIsNotUrgent) {
     EXPECT_EQ(next_timeout().front().flags, "PA");
 }
 
+// Proves: MUST-62
 TEST_F(ReviewCalls, AnUrgentPointerCountsFromItsOwnSegment) {
     config.super_segments = true;
     established(syn_ack(1).mss(1000));
@@ -254,6 +256,7 @@ TEST_F(ReviewCalls, AnUrgentPointerCountsFromItsOwnSegment) {
     }
 }
 
+// Proves: MAY-18
 TEST_F(ReviewCalls, WhatIsSentAndUnacknowledgedIsBounded) {
     config.congestion_control = CongestionControl::fixed;
     config.initial_window_segments = 1'000'000;

@@ -96,6 +96,8 @@ struct Sent {
     TcpOptions options;
     std::uint16_t urgent = 0;
     std::uint16_t gso_size = 0;
+    std::uint8_t traffic_class = 0;
+    std::uint8_t hop_limit = 0;
     Decision reason{};
     Instant time;
 };
@@ -173,6 +175,8 @@ public:
             s.options = h.options;
             s.urgent = h.urgent_pointer;
             s.gso_size = out.gso_size;
+            s.traffic_class = out.traffic_class;
+            s.hop_limit = out.hop_limit;
             s.reason = out.reason;
             s.time = now;
             all.push_back(std::move(s));

@@ -50,6 +50,10 @@ Instant Host::next_timeout() const {
 void Host::on_timeout(Instant now) {
     ip_.on_timeout(now);
     tcp_.on_timeout(now);
+    tcp_.take_suspects(suspects_);
+    for (const IpAddress& address : suspects_) {
+        ip_.suspect_neighbor(address, now);  // RFC 9293 §3.8.3, MUST-20 (b); RFC 1122 §3.3.1.4
+    }
     timers_.expire(now, [this](TimerNode& node) {
         const auto handle = UserTimerHandle::from_packed(node.owner);
         fired_.push_back(user_timers_.find(handle)->token);

@@ -140,6 +140,7 @@ private:
     mutable TimerWheel timers_;  // finding its earliest deadline tidies its slots
     Slab<UserTimer, UserTimerTag> user_timers_;
     std::vector<std::uint64_t> fired_;
+    std::vector<IpAddress> suspects_;  ///< kept for its memory
     bool capturing_ = false;
     std::vector<CapturedFrame> captured_;
     std::uint64_t captured_dropped_ = 0;

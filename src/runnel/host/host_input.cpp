@@ -32,7 +32,9 @@ IcmpMeaning meaning_of(IcmpError::Kind kind, Family family) {
     switch (kind) {
         case Kind::network_unreachable: return {Errc::network_unreachable, false};
         case Kind::host_unreachable: return {Errc::host_unreachable, false};
-        case Kind::protocol_unreachable: return {Errc::option_not_supported, true};
+        case Kind::protocol_unreachable:
+            // Over IPv6 it is a Parameter Problem, which is soft (§3.9.2.2, MUST-56).
+            return {Errc::option_not_supported, family == Family::ipv4};
         case Kind::port_unreachable: return {Errc::connection_refused, true};
         case Kind::administratively_prohibited:
             return {family == Family::ipv4 ? Errc::host_unreachable : Errc::permission_denied,
@@ -116,7 +118,10 @@ void Host::on_tcp(Datagram&& datagram, Instant now) {
             segment.path_mtu = way_back->mtu;
         }
     }
-    tcp_.on_segment(std::move(segment), now);
+    const IpAddress peer = datagram.source;
+    if (tcp_.on_segment(std::move(segment), now)) {
+        ip_.confirm_neighbor(peer, now);  // RFC 4861 §7.3.1, RFC 1122 §3.3.1.4: positive advice
+    }
 }
 
 Decision Host::drop_tcp(Decision decision, const Datagram& datagram, Instant now) {
@@ -167,6 +172,7 @@ bool Host::icmp_to_tcp(const IcmpError& error, Instant now) {
     if (!quoted.ok()) {
         return false;
     }
+    // RFC 9293 §3.9.2.2, MUST-54: to the connection whose segment it quotes.
     const IcmpMeaning meaning = meaning_of(error.kind, error.quoted_source.family());
     tcp::IcmpReport report;
     report.tuple.local = {error.quoted_source, source_port};

@@ -27,6 +27,7 @@ bool Host::poll_transmit(Instant now, FrameBatch& out, std::size_t budget) {
 
 /// One segment delivered to ourselves or sent; false when there is nothing left to do.
 bool Host::next_step(Instant now) {
+    // RFC 9293 §3.10.7.4, MUST-59.
     // What has arrived goes first: one acknowledgement can then answer several segments.
     if (ip_.has_local()) {
         on_input(ip_.poll_local(now), now);
@@ -51,6 +52,7 @@ void Host::emit(tcp::OutgoingSegment&& segment, Instant now) {
     frame.body = std::move(segment.payload);
 
     OutgoingPacket packet;
+    // RFC 9293 §3.9.1.1, MUST-45: the address it began with, for as long as it lives.
     packet.source = segment.tuple.local.address;
     packet.destination = segment.tuple.remote.address;
     packet.protocol = kProtocolTcp;

@@ -246,6 +246,7 @@ InputResult icmpv4_input(IpState& ip, Datagram&& datagram, Instant now) {
                         now);
             return {};
         case Icmpv4Message::Type::echo_reply: return drop(Decision::icmp_drop_echo_reply);
+        // RFC 9293 §3.9.2.2, MUST-55.
         case Icmpv4Message::Type::source_quench: return drop(Decision::icmp_drop_source_quench);
         case Icmpv4Message::Type::redirect: return drop(Decision::icmp_drop_redirect);
         default: break;

@@ -239,6 +239,19 @@ void IpLayer::confirm_neighbor(const IpAddress& destination, Instant now) {
     }
 }
 
+void IpLayer::suspect_neighbor(const IpAddress& destination, Instant now) {
+    // RFC 9293 §3.8.3, MUST-20 (b).
+    const Path* path = state_->paths.find(destination, kAnyInterface);
+    if (path != nullptr && path->kind == PathKind::neighbor) {
+        state_->neighbors.suspect(path->neighbor, now);
+    }
+}
+
+bool IpLayer::is_group(const IpAddress& address) const {
+    return address.is_multicast() || address.is_limited_broadcast() ||
+           state_->addresses.is_directed_broadcast(address);
+}
+
 bool IpLayer::is_local(const IpAddress& address) const {
     return state_->addresses.is_local(address);
 }

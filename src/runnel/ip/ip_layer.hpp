@@ -97,6 +97,11 @@ public:
     /// The transport has heard from `destination` in answer to what it sent (RFC
     /// 4861 §7.3.1). Cheap.
     void confirm_neighbor(const IpAddress& destination, Instant now);
+    /// The transport hears nothing from `destination`: whether the next hop still answers is asked at once
+    /// (RFC 1122 §3.3.1.4, negative advice). A neighbour that doesn't is forgotten and looked for anew.
+    void suspect_neighbor(const IpAddress& destination, Instant now);
+    /// True for multicast and broadcast addresses, a subnet's too: no TCP with them.
+    [[nodiscard]] bool is_group(const IpAddress& address) const;
     /// True for usable addresses of this host, 127/8 and ::1.
     [[nodiscard]] bool is_local(const IpAddress& address) const;
 

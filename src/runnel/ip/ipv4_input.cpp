@@ -39,6 +39,7 @@ constexpr Decision kNoObjection = Decision::ip_transmit;
 Decision check_addresses(const IpState& ip, const Ipv4Header& header, bool from_outside,
                          bool& to_unicast) {
     if (from_outside) {
+        // RFC 9293 §3.9.2.3, MUST-63: nothing comes from a source that can't be.
         if (is_martian_source(ip, header.source)) {
             return Decision::ip_drop_martian_source;
         }
@@ -182,6 +183,7 @@ InputResult ipv4_input(IpState& ip, Frame&& frame, const InputContext& context, 
     datagram.hop_limit = header.ttl;
     datagram.traffic_class = header.traffic_class;
     datagram.to_unicast = to_unicast;
+    // RFC 9293 §3.9.2, MUST-50: IP options stay behind; TCP never sees one.
     take_payload(std::move(frame), header.header_length, datagram);
     return deliver(ip, std::move(datagram), now);
 }

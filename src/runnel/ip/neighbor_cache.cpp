@@ -328,6 +328,17 @@ void NeighborCache::confirm(Ref ref, Instant now) {
     become(entry, NeighborState::reachable, now);
 }
 
+void NeighborCache::suspect(Ref ref, Instant now) {
+    if (find(ref) == nullptr) {
+        return;
+    }
+    Entry& entry = entries_[ref.index];
+    // One that is being asked already gets no more questions for it.
+    if (entry.state != NeighborState::incomplete && entry.state != NeighborState::probe) {
+        become(entry, NeighborState::probe, now);
+    }
+}
+
 void NeighborCache::set_router(std::uint8_t interface, const IpAddress& address, bool is_router) {
     const std::uint16_t index = lookup(interface, address);
     if (index != kNone) {

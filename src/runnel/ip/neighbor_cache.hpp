@@ -93,6 +93,8 @@ public:
                                    const Advertisement& advertisement, Instant now);
     /// A transport has heard back through this neighbour (RFC 4861 §7.3.1).
     void confirm(Ref ref, Instant now);
+    /// A transport hears nothing through this neighbour: it is asked at once whether it is still there.
+    void suspect(Ref ref, Instant now);
     /// Marks as router what sent a router advertisement.
     void set_router(std::uint8_t interface, const IpAddress& address, bool is_router);
 

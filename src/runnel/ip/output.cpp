@@ -160,6 +160,7 @@ void fill_checksum(Frame& frame, const OutgoingPacket& packet, std::uint32_t tra
         frame.offload.csum_start = 0;  // moved by every header put before
         frame.offload.csum_offset = packet.checksum_offset;
     } else {
+        // RFC 9293 §3.1, MUST-2; where the link completes it, the pseudo-header's sum is our part of it.
         field = complete_checksum(field, frame.head(), frame.body);
         if (packet.protocol == kProtocolUdp) {
             field = udp_checksum_field(field);

@@ -70,8 +70,8 @@ std::optional<std::uint16_t> SocketLayer::pick_port(SocketId id, const Socket& s
 }
 
 Status SocketLayer::bind_stream(SocketId id, Socket& socket, const Endpoint& local, Instant now) {
-    if (local.address.is_multicast() || local.address.is_limited_broadcast()) {
-        return fail(Errc::address_not_available);  // RFC 9293 §3.9.2.3, MUST-57: no group for TCP
+    if (host_.ip().is_group(local.address)) {
+        return fail(Errc::address_not_available);  // RFC 1122 §4.2.3.10: no group for TCP
     }
     Endpoint chosen = local;
     if (local.port == 0) {

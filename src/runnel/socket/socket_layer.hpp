@@ -49,6 +49,7 @@ enum class SocketOption : std::uint8_t {
     keepalive_interval,  ///< TCP_KEEPINTVL
     keepalive_count,     ///< TCP_KEEPCNT
     user_timeout,        ///< TCP_USER_TIMEOUT
+    error_reports,       ///< take_report has something to tell; on unless switched off
     traffic_class,       ///< IP_TOS / IPV6_TCLASS
     hop_limit,           ///< IP_TTL / IPV6_UNICAST_HOPS
     v6_only,             ///< IPV6_V6ONLY
@@ -118,6 +119,9 @@ public:
     Result<std::int64_t> get_option(SocketId socket, SocketOption option);
     [[nodiscard]] Result<Endpoint> local_endpoint(SocketId socket) const;
     [[nodiscard]] Result<Endpoint> remote_endpoint(SocketId socket) const;
+    /// What a stream's user is told while the connection goes on (readiness kReport): a soft ICMP error, or
+    /// tries without an answer. Cleared by this call; reason none when there is nothing.
+    Result<tcp::ErrorReport> take_report(SocketId socket);
     /// A socket without a connection shows CLOSED or LISTEN and zeros.
     [[nodiscard]] Result<tcp::ConnectionStatus> tcp_info(SocketId socket) const;
 

@@ -27,6 +27,7 @@ bool is_switch(SocketOption option) {
         case SocketOption::oob_inline:
         case SocketOption::no_delay:
         case SocketOption::cork:
+        case SocketOption::error_reports:
         case SocketOption::quick_ack: return true;
         default: return false;
     }
@@ -38,6 +39,7 @@ bool is_tcp_level(SocketOption option) {
         case SocketOption::no_delay:
         case SocketOption::cork:
         case SocketOption::quick_ack:
+        case SocketOption::error_reports:
         case SocketOption::max_segment:
         case SocketOption::keepalive_idle:
         case SocketOption::keepalive_interval:
@@ -114,6 +116,8 @@ Status SocketLayer::set_switch(tcp::ConnectionOptions& options, SocketOption opt
         case SocketOption::no_delay: options.no_delay = on; return {};
         case SocketOption::cork: options.cork = on; return {};
         case SocketOption::quick_ack: options.quick_ack = on; return {};
+        // RFC 9293 §3.9.1.8, SHLD-20.
+        case SocketOption::error_reports: options.mute_reports = !on; return {};
         default: return fail(Errc::option_not_supported);
     }
 }
@@ -153,6 +157,7 @@ Status SocketLayer::set_value(tcp::ConnectionOptions& options, SocketOption opti
             return set_if(within(value, 0, kMaxUserTimeout), options.user_timeout,
                           milliseconds(std::clamp<std::int64_t>(value, 0, kMaxUserTimeout)));
         case SocketOption::traffic_class:
+            // RFC 9293 §3.9.1.9, MUST-48; SHLD-21: at any time.
             // RFC 3168 §6.1.1: the two ECN bits are TCP's own.
             return set_if(within(value, 0, 255), options.traffic_class, value & ~3);
         case SocketOption::hop_limit:
@@ -204,6 +209,7 @@ std::int64_t SocketLayer::connection_level(const Socket& socket, SocketOption op
         case SocketOption::no_delay: return options.no_delay;
         case SocketOption::cork: return options.cork;
         case SocketOption::quick_ack: return options.quick_ack;
+        case SocketOption::error_reports: return !options.mute_reports;
         case SocketOption::linger: return options.linger_on ? options.linger.seconds() : -1;
         case SocketOption::send_buffer:
             return options.send_buffer != 0 ? options.send_buffer : config.send_buffer;
@@ -229,6 +235,15 @@ std::int64_t SocketLayer::connection_level(const Socket& socket, SocketOption op
             return options.hop_limit != 0 ? options.hop_limit : config.hop_limit;
         default: return 0;
     }
+}
+
+Result<tcp::ErrorReport> SocketLayer::take_report(SocketId id) {
+    const Socket* socket = find(id);
+    if (socket == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    return socket->phase == Phase::connection ? host_.tcp().take_report(connection_of(*socket))
+                                              : tcp::ErrorReport{};
 }
 
 Result<tcp::ConnectionStatus> SocketLayer::tcp_info(SocketId id) const {

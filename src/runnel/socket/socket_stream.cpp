@@ -119,8 +119,8 @@ Status SocketLayer::start_connect(SocketId id, Socket& socket, const Endpoint& r
         target.address =
             target.address.is_v4() ? IpAddress::v4(0x7f000001) : *parse_ip_address("::1");
     }
-    // RFC 9293 §3.9.2.3, MUST-57: no TCP with a group.
-    if (target.address.is_multicast() || target.address.is_limited_broadcast()) {
+    // RFC 9293 §3.9.1.1, MUST-46: no TCP with a group.
+    if (host_.ip().is_group(target.address)) {
         return fail(Errc::network_unreachable);
     }
     std::optional<IpAddress> source;
@@ -130,6 +130,7 @@ Status SocketLayer::start_connect(SocketId id, Socket& socket, const Endpoint& r
             return fail(Errc::network_unreachable);
         }
     }
+    // RFC 9293 §3.9.1.1, MUST-44: IP chooses the source unless the user has (MUST-43).
     const auto route = host_.ip().route(target.address, source);
     if (!route) {
         return fail(Errc::network_unreachable);

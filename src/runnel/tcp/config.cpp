@@ -33,11 +33,12 @@ TcpConfig rfc_config() {
     config.rto_min = seconds(1);  // RFC 6298 §2.4
     config.linux_rto = false;
     config.initial_window_segments = 3;          // RFC 5681 §3.1 for an MSS from 1096 to 2190
-    config.delayed_ack_min = milliseconds(200);  // RFC 9293 §3.8.6.3, MUST-58: below 0.5 s
+    config.delayed_ack_min = milliseconds(200);  // RFC 9293 §3.8.6.3, MUST-40: below 0.5 s
     config.delayed_ack_max = milliseconds(499);
     config.quick_acks = 0;
     config.msl = seconds(120);  // RFC 9293 §3.4.1
     config.rfc1337 = false;     // RFC 9293 §3.10.7.4: an RST ends TIME-WAIT
+    config.icmp_aborts = true;  // RFC 9293 §3.9.2.2, SHLD-26
     return config;
 }
 
@@ -291,6 +292,7 @@ constexpr std::array kFields = {
     time<&C::user_timeout, kMilli>(
         "user_timeout_ms", 0, kMostInt,
         "data unacknowledged for so long ends a connection, in ms; 0: by R2"),
+    flag<&C::icmp_aborts>("icmp_aborts", "hard ICMP errors end established connections too"),
     count<&C::max_connections>("max_connections", 1, 1U << 24, "connections of the host"),
     count<&C::max_time_wait>("tcp_max_tw_buckets", 0, 1U << 24, "connections in TIME-WAIT"),
     count<&C::max_orphans>("tcp_max_orphans", 0, 1U << 24,

@@ -46,7 +46,7 @@ struct TcpConfig {
     bool slow_start_after_idle = true;  ///< tcp_slow_start_after_idle
     // Acknowledging
     Duration delayed_ack_min = milliseconds(40);
-    Duration delayed_ack_max = milliseconds(200);  ///< below MUST-58's 500 ms
+    Duration delayed_ack_max = milliseconds(200);  ///< below MUST-40's 500 ms
     std::uint32_t quick_acks = 16;                 ///< segments acknowledged at once at the start
     std::uint32_t challenge_ack_limit =
         1000;  ///< tcp_challenge_ack_limit, a second for the host (RFC 5961 §7)
@@ -65,6 +65,7 @@ struct TcpConfig {
     bool rfc1337 = true;          ///< tcp_rfc1337: RST doesn't end TIME-WAIT
     bool time_wait_reuse = true;  ///< RFC 6191
     Duration user_timeout = {};   ///< TCP_USER_TIMEOUT, 0: by retries2
+    bool icmp_aborts = false;     ///< a hard ICMP error ends established connections too (SHLD-26)
     std::uint32_t max_connections = 1u << 20;
     std::uint32_t max_time_wait = 262'144;  ///< tcp_max_tw_buckets
     std::uint32_t max_orphans = 65'536;     ///< tcp_max_orphans

@@ -61,6 +61,14 @@ void Effects::reply(const ControlSegment& segment) {
     context_.control.push_back(segment);
 }
 
+void Effects::report(Tcb& tcb, ErrorReport::Reason reason) {
+    // RFC 9293 §3.9.1.8, MUST-47; SHLD-20: those who don't want it are left alone.
+    if (!tcb.user.mute_reports) {
+        tcb.report = reason;
+        wake_ = true;
+    }
+}
+
 void Effects::enter(Tcb& tcb, State state) {
     if (tcb.state == state) {
         return;
@@ -79,6 +87,7 @@ void Effects::enter(Tcb& tcb, State state) {
 }
 
 void Effects::end(Tcb& tcb, Errc error) {
+    // RFC 9293 §3.6, MUST-12: an abort is told from an orderly end.
     if (error != Errc::ok && tcb.error == Errc::ok) {
         tcb.error = error;
     }

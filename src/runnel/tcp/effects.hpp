@@ -14,6 +14,8 @@ struct ControlSegment {
     FourTuple tuple;
     TcpHeader header;
     Decision reason{};
+    std::uint8_t traffic_class = 0;
+    std::uint8_t hop_limit = 0;  ///< 0: the host's
 };
 
 /// Answers wait here for `poll_transmit`; beyond the limit they are dropped (counted), never queued on.
@@ -91,6 +93,9 @@ public:
     /// Ends the connection with an error for its user (`Errc::ok` for an orderly end).
     void end(Tcb& tcb, Errc error);
 
+    /// A soft error for the user, who may not want it (RFC 9293 §3.9.1.8, SHLD-20).
+    void report(Tcb& tcb, ErrorReport::Reason reason);
+
     void wake_reader() { wake_ = true; }
     void wake_writer() { wake_ = true; }
     [[nodiscard]] bool wake() const { return wake_; }
@@ -102,6 +107,8 @@ public:
     const Instant now;
     Fate fate = Fate::none;
     bool established = false;  ///< SYN-RECEIVED under a listener has ended well
+    bool progress = false;     ///< something of ours was acknowledged for the first time
+    bool suspect = false;      ///< R1: IP is to look at the way anew
 
 private:
     bool wake_ = false;

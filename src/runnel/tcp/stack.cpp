@@ -24,8 +24,8 @@ Stack::Stack(BufferPool& pool, FlightRecorder& recorder, const TcpConfig& config
     : state_(std::make_unique<StackState>(pool, recorder, config, secret)) {}
 Stack::~Stack() = default;
 
-void Stack::on_segment(ArrivingSegment&& segment, Instant now) {
-    state_->on_segment(std::move(segment), now);
+bool Stack::on_segment(ArrivingSegment&& segment, Instant now) {
+    return state_->on_segment(std::move(segment), now);
 }
 bool Stack::on_icmp(const IcmpReport& report, Instant now) {
     return state_->on_icmp(report, now);
@@ -39,6 +39,9 @@ Instant Stack::next_timeout() const {
 void Stack::on_timeout(Instant now) {
     state_->on_timeout(now);
 }
+void Stack::take_suspects(std::vector<IpAddress>& out) {
+    state_->take_suspects(out);
+}
 
 Result<ConnectionHandle> Stack::connect(Endpoint local, Endpoint remote, std::uint32_t path_mtu,
                                         const ConnectionOptions& options, Instant now) {
@@ -47,7 +50,9 @@ Result<ConnectionHandle> Stack::connect(Endpoint local, Endpoint remote, std::ui
 
 Result<ListenerHandle> Stack::listen(Endpoint local, bool dual_stack, std::uint32_t backlog,
                                      const ConnectionOptions& options) {
-    if (state_->local_in_use(local, dual_stack)) {
+    // RFC 9293 §3.9.1.1, MUST-41: a LISTEN that can't be is refused and touches nothing.
+    // MUST-42: connections with this port, in whatever state, are no hindrance.
+    if (state_->listeners().conflicts(local, dual_stack)) {
         return fail(Errc::address_in_use);
     }
     const std::uint32_t most = std::min(backlog, state_->config().somaxconn);
@@ -206,6 +211,15 @@ Readiness Stack::readiness(ListenerHandle handle) const {
 Errc Stack::take_error(ConnectionHandle handle) {
     Connection* c = state_->find(handle);
     return c == nullptr ? Errc::bad_descriptor : std::exchange(c->tcb.error, Errc::ok);
+}
+
+ErrorReport Stack::take_report(ConnectionHandle handle) {
+    Connection* c = state_->find(handle);
+    if (c == nullptr || c->tcb.report == ErrorReport::Reason::none) {
+        return {};
+    }
+    const Errc error = c->tcb.soft_error == Errc::ok ? Errc::timed_out : c->tcb.soft_error;
+    return {std::exchange(c->tcb.report, ErrorReport::Reason::none), error};
 }
 
 std::optional<ConnectionStatus> Stack::status(ConnectionHandle handle) const {

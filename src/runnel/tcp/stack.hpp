@@ -53,6 +53,7 @@ struct Readiness {
     static constexpr std::uint8_t kPeerClosed = 8;  ///< the peer's FIN has arrived (POLLRDHUP)
     static constexpr std::uint8_t kHangUp = 16;     ///< both directions are over (POLLHUP)
     static constexpr std::uint8_t kError = 32;      ///< an error waits to be taken (POLLERR)
+    static constexpr std::uint8_t kReport = 64;     ///< an ErrorReport waits; nothing has ended
     std::uint8_t bits = 0;
 };
 
@@ -69,6 +70,7 @@ struct ConnectionOptions {
     bool quick_ack = false;      ///< TCP_QUICKACK
     bool keepalive = false;      ///< SO_KEEPALIVE (MUST-25)
     bool urgent_inline = false;  ///< SO_OOBINLINE
+    bool mute_reports = false;   ///< no ErrorReport (SHLD-20)
     bool linger_on = false;      ///< SO_LINGER
     Duration linger = {};
     Duration keepalive_time = {};  ///< TCP_KEEPIDLE, 0: the host's
@@ -80,6 +82,18 @@ struct ConnectionOptions {
     std::uint16_t maximum_segment = 0;  ///< TCP_MAXSEG, 0: by the path
     std::uint8_t traffic_class = 0;     ///< IP_TOS / IPV6_TCLASS, without ECN bits (MUST-48)
     std::uint8_t hop_limit = 0;         ///< 0: the host's
+};
+
+/// What a connection's user is told while it goes on: ERROR_REPORT of RFC 9293 §3.9.1.8 (MUST-47). The third
+/// reason of that clause, urgent data, is Readiness::kUrgent.
+struct ErrorReport {
+    enum class Reason : std::uint8_t {
+        none,
+        icmp,             ///< a soft ICMP error (SHLD-25)
+        retransmissions,  ///< R1 tries without an acknowledgement (SHLD-9)
+    };
+    Reason reason = Reason::none;
+    Errc error = Errc::ok;  ///< what ICMP said last; timed_out when it said nothing
 };
 
 struct SendFlags {
@@ -112,8 +126,9 @@ public:
     Stack& operator=(const Stack&) = delete;
 
     // --- the network's side -------------------------------------------------------------------------
-    /// SEGMENT ARRIVES (§3.10.7). Takes the payload's slices.
-    void on_segment(ArrivingSegment&& segment, Instant now);
+    /// SEGMENT ARRIVES (§3.10.7). Takes the payload's slices. True when it acknowledges something new: what we
+    /// send gets through (RFC 4861 §7.3.1).
+    bool on_segment(ArrivingSegment&& segment, Instant now);
     /// True when the error was about a live connection and inside its window; the host then may believe
     /// its MTU for the path.
     bool on_icmp(const IcmpReport& report, Instant now);
@@ -122,6 +137,10 @@ public:
     /// When `on_timeout` must be called next.
     [[nodiscard]] Instant next_timeout() const;
     void on_timeout(Instant now);
+    /// Remote addresses from which R1 tries have brought no answer since the last call, for IP to look at the
+    /// way there anew (RFC 9293 §3.8.3 (b)); swaps with `out`, which is cleared first. At most kMaxSuspects.
+    void take_suspects(std::vector<IpAddress>& out);
+    static constexpr std::size_t kMaxSuspects = 256;
 
     // --- the user's side: §3.9.1 --------------------------------------------------------------------
     /// Active OPEN. `local.port` 0: an ephemeral port by RFC 6056. The connection is at once in SYN-SENT.
@@ -133,7 +152,8 @@ public:
                                   const ConnectionOptions& options);
     /// An ephemeral port that is free for binding `address`, or none.
     std::optional<std::uint16_t> free_port(const IpAddress& address, Instant now);
-    /// Whether a listener or an unshared connection already has this local endpoint.
+    /// Whether a listener, a connection or TIME-WAIT has this local endpoint: bind's question (Linux), not
+    /// that of `listen`, which only another listener hinders (RFC 9293 §3.9.1.1, MUST-42).
     [[nodiscard]] bool local_in_use(const Endpoint& local, bool dual_stack) const;
     /// The oldest connection whose handshake is complete; would_block when there is none.
     Result<ConnectionHandle> accept(ListenerHandle listener, Instant now);
@@ -171,6 +191,8 @@ public:
     [[nodiscard]] Readiness readiness(ListenerHandle listener) const;
     /// The pending error, cleared by this call (SO_ERROR); Errc::ok when there is none.
     Errc take_error(ConnectionHandle handle);
+    /// The report that waits, cleared by this call; reason none when there is none.
+    ErrorReport take_report(ConnectionHandle handle);
     [[nodiscard]] std::optional<ConnectionStatus> status(ConnectionHandle handle) const;
     [[nodiscard]] std::optional<FourTuple> tuple(ConnectionHandle handle) const;
     [[nodiscard]] std::optional<Endpoint> local(ListenerHandle listener) const;

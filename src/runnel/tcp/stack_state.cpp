@@ -75,6 +75,11 @@ void StackState::take_events(std::vector<UserEvent>& out) {
     }
 }
 
+void StackState::take_suspects(std::vector<IpAddress>& out) {
+    out.clear();
+    std::swap(out, suspects_);
+}
+
 void StackState::rearm(Connection& connection, Instant now) {
     const Instant earliest = connection.tcb.timers.earliest();
     // A deadline that moved later leaves the wheel alone: it fires once for nothing and is armed anew then.
@@ -161,6 +166,9 @@ void StackState::to_time_wait(Connection& connection, Instant now) {
     entry.timestamps = tcb.options.timestamps;
     entry.window = advertise_window(tcb, false);
     entry.window_scale = tcb.options.receive_scale;
+    entry.traffic_class = tcb.user.traffic_class;
+    entry.hop_limit = tcb.user.hop_limit;
+    // RFC 9293 §3.6.1, MUST-13.
     entry.expires = now + config_.msl * 2;
     const std::optional<std::uint32_t> index = time_wait_.insert(entry);
     if (tcb.ack.any()) {
@@ -186,8 +194,8 @@ bool StackState::poll_transmit(Instant now, OutgoingSegment& out) {
         out.payload.clear();
         out.payload_size = 0;
         out.gso_size = 0;
-        out.traffic_class = 0;
-        out.hop_limit = config_.hop_limit;
+        out.traffic_class = segment.traffic_class;
+        out.hop_limit = segment.hop_limit != 0 ? segment.hop_limit : config_.hop_limit;
         out.reason = segment.reason;
         EventRecord entry;
         entry.time = now;
@@ -209,6 +217,7 @@ bool StackState::poll_transmit(Instant now, OutgoingSegment& out) {
         }
         connection->tcb.ready_queued = false;
         Effects effects(context_, now);
+        // RFC 9293 §3.10.7.4, MUST-58, MUST-59: all that has arrived was taken before anybody is asked to send.
         // Fair: whoever has sent one (super-)segment goes to the end of the round.
         const bool sent = transmit_next(connection->tcb, effects, out);
         finish(*connection, effects, sent);
@@ -238,6 +247,9 @@ void StackState::on_timeout(Instant now) {
             connection->tcb.release_idle_storage();
         }
         on_timers(connection->tcb, effects);
+        if (effects.suspect && suspects_.size() < Stack::kMaxSuspects) {
+            suspects_.push_back(connection->tcb.tuple.remote.address);
+        }
         finish(*connection, effects, due);
     });
     while (const auto index = time_wait_.expired(now)) {

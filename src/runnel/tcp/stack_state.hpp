@@ -37,13 +37,14 @@ public:
     StackState& operator=(const StackState&) = delete;
 
     // demux/arrival of a segment: connection, TIME-WAIT, listener, else reset
-    void on_segment(ArrivingSegment&& segment, Instant now);
+    bool on_segment(ArrivingSegment&& segment, Instant now);
     bool on_icmp(const IcmpReport& report, Instant now);
     // output
     bool poll_transmit(Instant now, OutgoingSegment& out);
     // time
     [[nodiscard]] Instant next_timeout();
     void on_timeout(Instant now);
+    void take_suspects(std::vector<IpAddress>& out);
     // opening
     Result<ConnectionHandle> connect(Endpoint local, Endpoint remote, std::uint32_t path_mtu,
                                      const ConnectionOptions& options, Instant now);
@@ -88,9 +89,11 @@ private:
     static void abort_orphan(Tcb& tcb, Effects& effects);
     /// What a demux entry means: a connection or a TIME-WAIT entry, by index.
     static constexpr std::uint64_t kTimeWait = std::uint64_t{1} << 32;
+    /// From SND.NXT of TIME-WAIT to the ISN of the next connection: a window without scaling, and the FIN.
+    static constexpr std::uint32_t kBeyondOldIncarnation = 65'537;
 
     [[nodiscard]] Connection* find_connection(const FourTuple& tuple);
-    void on_connection(Connection& connection, ArrivingSegment& segment, Instant now);
+    bool on_connection(Connection& connection, ArrivingSegment& segment, Instant now);
     void on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now);
     void on_listener(ListenerHandle handle, ArrivingSegment& segment, SeqNum not_below, bool reuse,
                      Instant now);
@@ -100,6 +103,8 @@ private:
 
     Connection* open(const FourTuple& tuple, std::uint32_t path_mtu,
                      const ConnectionOptions& options, Instant now);
+    static void start_beyond(Tcb& tcb, SeqNum not_below);
+    [[nodiscard]] bool reusable(std::uint64_t held, Instant now);
     void finish(Connection& connection, Effects& effects, bool may_send);
     void promote(Connection& connection, Instant now);
     void to_time_wait(Connection& connection, Instant now);
@@ -128,6 +133,7 @@ private:
     TimerWheel wheel_;
     Ring<std::uint64_t> ready_;
     std::vector<UserEvent> events_;
+    std::vector<IpAddress> suspects_;
     FourTuple last_tuple_;  ///< of the last segment: a batch is mostly of one connection
     ConnectionHandle last_connection_;
     std::vector<EndedConnection> ended_;  ///< a ring once it is full

@@ -1,5 +1,5 @@
 // What can be told of a connection from outside: the snapshot behind `ss`, `tcp_info` and `why`
-// (STATUS call, RFC 9293 §3.9.1.6, MAY-14).
+// (STATUS call, RFC 9293 §3.9.1.5).
 #pragma once
 
 #include <cstdint>

@@ -124,6 +124,7 @@ struct Tcb {
     Instant last_received;       ///< for keep-alive: anything acceptable from the peer
     Errc error = Errc::ok;       ///< pending for the user, taken once
     Errc soft_error = Errc::ok;  ///< what a soft ICMP error said; reported if R2 is reached
+    ErrorReport::Reason report = ErrorReport::Reason::none;  ///< waits for the user
     Instant
         last_invalid_ack;  ///< last ACK in answer to an unacceptable segment (tcp_invalid_ratelimit)
     SackBlock duplicate{};       ///< D-SACK to report (RFC 2883), with `duplicate_pending`

@@ -36,8 +36,9 @@ void read_sack(ByteReader option, std::size_t size, TcpOptions& options) {
 void read_option(std::uint8_t kind, std::uint8_t length, Bytes body, bool syn,
                  TcpOptions& options) {
     ByteReader option(body);
+    // RFC 9293 §3.1, MUST-4: end of list and NOP are dealt with in read_options, MSS is here.
     switch (kind) {
-        case kOptionMss:  // RFC 9293 §3.7.1: sent only with SYN, so that elsewhere it means nothing
+        case kOptionMss:  // RFC 9293 §3.7.1, MUST-65: only with SYN, so that elsewhere it means nothing
             if (syn && length == kMssLength) {
                 options.mss = option.u16();
             }
@@ -68,7 +69,8 @@ void read_option(std::uint8_t kind, std::uint8_t length, Bytes body, bool syn,
     }
 }
 
-// False when an option's length can't be walked over (RFC 9293 §3.1 MUST-7).
+// False when an option's length can't be walked over (RFC 9293 §3.1 MUST-7). All but two have one (MUST-68),
+// and none need begin on a word (§3.2, MUST-64).
 bool read_options(Bytes bytes, bool syn, TcpOptions& options) {
     ByteReader reader(bytes);
     while (reader.remaining() > 0) {
@@ -120,6 +122,7 @@ TcpParse parse_tcp(Bytes bytes) {
         parse.error = TcpParseError::data_offset_too_small;
         return parse;
     }
+    // RFC 9293 §3.1, MUST-5: options in any segment.
     const Bytes options = reader.take(header.header_length - kTcpHeaderSize);
     if (!reader.ok()) {
         parse.error = TcpParseError::data_offset_too_large;
@@ -172,6 +175,7 @@ std::size_t emit_tcp(const TcpHeader& header, MutableBytes out) {
     writer.u16(header.checksum);
     writer.u16(header.urgent_pointer);
 
+    // RFC 9293 §3.1, MUST-4, MUST-68; MUST-69: whole words of options leave nothing to be padded.
     // Every option begins on a word of its own (RFC 7323 §A), in the order in which Linux writes them.
     if (options.mss) {
         writer.u8(kOptionMss);

@@ -53,6 +53,7 @@ TEST_P(HostTest, ASynToAClosedPortIsReset) {
     EXPECT_EQ(segments[0].tuple, (FourTuple{{ours(), 80}, {theirs(), 5'000}}));
 }
 
+// Proves: MUST-67
 TEST_P(HostTest, AListenerAnswers) {
     listen();
     machine.receive(make_segment(tuple(), syn()));
@@ -64,6 +65,7 @@ TEST_P(HostTest, AListenerAnswers) {
     EXPECT_EQ(segments[0].header.options.mss, GetParam() == Family::ipv4 ? 1460 : 1440);
 }
 
+// Proves: MUST-3
 TEST_P(HostTest, AWrongChecksumIsDroppedByName) {
     listen();
     auto packet = make_segment(tuple(), syn());
@@ -77,6 +79,7 @@ TEST_P(HostTest, AWrongChecksumIsDroppedByName) {
     EXPECT_EQ(machine.take_segments().size(), 1u);
 }
 
+// Proves: MUST-3
 TEST_P(HostTest, EverySingleBitOfASegmentIsGuarded) {
     // One flipped bit never opens a connection to anybody else, whatever it hits.
     listen();
@@ -148,7 +151,7 @@ TEST_P(HostWithoutQuickAcks, SuperSegmentsAndPartialChecksumsAreUnderstood) {
     const auto connection = machine.host.tcp().accept(listener, machine.now);
     ASSERT_TRUE(connection);
     EXPECT_EQ(machine.host.tcp().readable(*connection), 5'000u);
-    // Four segments in one: acknowledged at once, as every second one must be (RFC 9293 MUST-58).
+    // Four segments in one: acknowledged at once, as every second one must be (RFC 9293 SHLD-19).
     const auto acknowledgements = machine.take_segments();
     ASSERT_EQ(acknowledgements.size(), 1u);
     EXPECT_EQ(acknowledgements[0].header.ack, SeqNum{1'001 + 5'000});
@@ -189,6 +192,7 @@ TEST_P(HostTest, UdpReachesItsSocketAndGoesOut) {
     EXPECT_EQ(sum.folded(), 0xffff) << "a right checksum";
 }
 
+// Proves: MUST-57
 TEST_P(HostTest, ASynToAGroupIsNotAnswered) {
     if (GetParam() == Family::ipv6) {
         return;  // the group's datagram would have to be sent to ff02::1; the rule is the same code
@@ -222,6 +226,7 @@ std::vector<std::byte> icmp_about(Bytes quoted, const IpAddress& router, const I
     return packet;
 }
 
+// Proves: MUST-54
 TEST_P(HostTest, PathMtuIsBelievedOnlyFromErrorsAboutWhatWasSent) {
     const bool v4 = GetParam() == Family::ipv4;
     const auto connection =
@@ -251,6 +256,7 @@ TEST_P(HostTest, PathMtuIsBelievedOnlyFromErrorsAboutWhatWasSent) {
     machine.host.tcp().abort(*connection, machine.now);
 }
 
+// Proves: MUST-54, SHLD-26
 TEST_P(HostTest, APortUnreachableRefusesAConnectionThatOpens) {
     const bool v4 = GetParam() == Family::ipv4;
     const auto connection =

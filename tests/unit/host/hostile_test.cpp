@@ -176,6 +176,7 @@ TEST_P(Hostile, EveryCombinationOfFlagsAndDataOffsets) {
     expect_as_before();
 }
 
+// Proves: MUST-5, MUST-7
 TEST_P(Hostile, EveryOptionOfEveryLength) {
     constexpr std::size_t kSpace = 40;
     for (unsigned kind = 0; kind < 256; ++kind) {

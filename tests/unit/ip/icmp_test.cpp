@@ -127,6 +127,7 @@ TEST(Icmp, DamageIsDroppedByName) {
     EXPECT_TRUE(bench.take().empty());
 }
 
+// Proves: MUST-55
 TEST(Icmp, WhatNobodyAskedForIsDroppedByName) {
     Bench bench;
     const auto decide = [&](V4::Type type, const Packet& body) {

@@ -120,6 +120,7 @@ TEST(Ipv4Input, BrokenHeadersAreDroppedByName) {
     EXPECT_TRUE(bench.take().empty()) << "none of these is answered";
 }
 
+// Proves: MUST-50
 TEST(Ipv4Input, OptionsAreSkippedButSourceRoutesRefused) {
     Bench bench;
     const Packet timestamp = octets({68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0});
@@ -146,6 +147,7 @@ TEST(Ipv4Input, ABadOptionIsToldWithItsPlace) {  // RFC 1122 §3.2.2.5
     EXPECT_EQ(message.message.pointer(), 22);
 }
 
+// Proves: MUST-63
 TEST(Ipv4Input, MartianSourcesAreDropped) {  // RFC 1122 §3.2.1.3
     Bench bench;
     for (const char* source : {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.5", "239.1.1.1",

@@ -49,6 +49,7 @@ bool checksum_is_right(const OutgoingPacket& packet, const Packet& bytes) {
                              transport, {}) == 0;
 }
 
+// Proves: MUST-2
 TEST(Output, PutsTheHeaderAndTheChecksumOn) {
     for (const bool v4 : {true, false}) {
         Bench bench;

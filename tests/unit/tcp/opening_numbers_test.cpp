@@ -20,6 +20,7 @@ const FourTuple kTuple{{kLocal, 40'000}, {kServer, 80}};
 
 constexpr auto kAlways = [](std::uint16_t) { return true; };
 
+// Proves: MUST-8
 TEST(InitialSequence, CountsEveryFourMicroseconds) {
     // RFC 9293 §3.4.1, MUST-8.
     const Instant start{1'000'000'000'000};
@@ -32,6 +33,7 @@ TEST(InitialSequence, CountsEveryFourMicroseconds) {
     EXPECT_EQ(initial_sequence(kKey, kTuple, start + cycle), first);
 }
 
+// Proves: SHLD-1, MUST-9
 TEST(InitialSequence, OfAnotherTupleOrKeyCanNotBeGuessed) {
     // RFC 6528 §3: M is the same, F differs.
     FourTuple other = kTuple;

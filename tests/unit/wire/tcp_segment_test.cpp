@@ -61,6 +61,7 @@ TEST(TcpSegment, ReadsAKernelsSyn) {
     EXPECT_TRUE(header.options.sack.empty());
 }
 
+// Proves: MUST-4, MUST-68, MUST-69
 TEST(TcpSegment, WritesWhatAKernelWrote) {
     for (const std::string_view frame :
          {kernel_frame::kSyn4, kernel_frame::kSynAck4, kernel_frame::kData4}) {
@@ -112,6 +113,7 @@ TEST(TcpSegment, DataOffsetBelowTheHeader) {
 }
 
 // RFC 9293 §3.1 MUST-7: lengths that can't be walked over, of kinds known and unknown.
+// Proves: MUST-7, MUST-68
 TEST(TcpSegment, OptionLengthsThatCannotBeWalked) {
     for (const char* options : {"0200",
                                 "0201",
@@ -153,6 +155,7 @@ TEST(TcpSegment, KnownOptionsOfAnotherLengthAreSkipped) {
 }
 
 // RFC 9293 §3.1 MUST-6.
+// Proves: MUST-6, MUST-64
 TEST(TcpSegment, UnknownOptionsAreSkipped) {
     const TcpParse parse =
         parse_tcp(with_options("1e04 0000 fe02 220a 0102030405060708 020405b4 01"));
@@ -160,12 +163,14 @@ TEST(TcpSegment, UnknownOptionsAreSkipped) {
     EXPECT_EQ(parse.header.options.mss, 1460);
 }
 
+// Proves: MUST-4
 TEST(TcpSegment, NothingIsReadBehindTheEndOfTheList) {
     const TcpParse parse = parse_tcp(with_options("01 00 0204 05b4 ffff"));
     ASSERT_FALSE(parse.error);
     EXPECT_FALSE(parse.header.options.mss);
 }
 
+// Proves: MUST-5, MUST-65
 TEST(TcpSegment, HandshakeOptionsMeanNothingWithoutSyn) {
     const TcpParse parse =
         parse_tcp(with_options("020405b4 0402 01 03030a 080a0000000100000002 01", false));

@@ -46,7 +46,7 @@ void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& e
     }
 }
 
-/// RFC 6298 §3 and RFC 7323 §4: the sample from a segment sent only once, or, where all were sent twice,
+/// RFC 9293 §3.8.1, MUST-18; RFC 6298 §3 and RFC 7323 §4: the sample from a segment sent only once, or, where all were sent twice,
 /// from the echoed timestamp, which tells which of the two it was.
 void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     const auto& stamps = segment.header.options.timestamps;
@@ -182,6 +182,7 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
         return;
     }
     if (advanced) {
+        effects.progress = true;
         release(tcb, segment, summary, effects);
     }
     take_sack(tcb, segment, summary, effects);

@@ -92,7 +92,7 @@ bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects) {
     }
     if (segment.ack + tcb.snd.max_wnd < tcb.snd.una) {
         challenge(tcb, segment, Decision::tcp_drop_ack_too_old,
-                  effects);  // RFC 5961 §5.2, MAY-13 fixed
+                  effects);  // RFC 5961 §5.2, MAY-12
         return false;
     }
     if (segment.ack < tcb.snd.una) {

@@ -7,7 +7,7 @@ namespace runnel::tcp {
 
 void negotiate(Tcb& tcb, const TcpHeader& syn, const TcpConfig& config, Instant now) {
     const bool v4 = tcb.tuple.local.address.is_v4();
-    // MUST-15: without the option 536 (IPv4) or 1220 (IPv6).
+    // RFC 9293 §3.7.1, MUST-14: the peer's MSS; MUST-15: without the option 536 (IPv4) or 1220 (IPv6).
     const std::uint16_t without = v4 ? 536 : 1220;
     tcb.options.peer_mss =
         std::max<std::uint16_t>(syn.options.mss.value_or(without), config.minimum_mss);

@@ -21,7 +21,7 @@ bool older_timestamp(const Tcb& tcb, const Segment& segment, Instant now) {
 }
 
 /// The four cases of §3.10.7.4. Where no data comes, the right edge itself is taken as well, and a full
-/// window does not hide an ACK or RST at RCV.NXT: the "special allowance" (MUST-66), and what Linux does.
+/// window does not hide an ACK or RST at RCV.NXT: the "special allowance" (MUST-66, for URG too), and what Linux does.
 bool acceptable(const Tcb& tcb, const Segment& segment) {
     const Seq64 nxt = tcb.rcv.nxt;
     const Seq64 edge = tcb.rcv.right_edge;
@@ -73,6 +73,7 @@ void note_duplicate(Tcb& tcb, const Segment& segment) {
 
 }  // namespace
 
+/// RFC 5961, RFC 9293 MAY-12.
 void challenge(Tcb& tcb, const Segment& segment, Decision reason, Effects& effects) {
     effects.decide(tcb, reason, segment);
     if (!effects.challenges().allow(effects.now, effects.config())) {
@@ -138,6 +139,7 @@ bool check_reset(Tcb& tcb, const Segment& segment, Effects& effects) {
         }
         return false;
     }
+    // RFC 9293 §3.5.3, SHLD-2: with or without data.
     effects.decide(tcb, Decision::tcp_accept_rst, segment);
     switch (tcb.state) {
         case State::syn_received: effects.end(tcb, Errc::connection_refused); break;
@@ -156,6 +158,7 @@ bool check_syn(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (!segment.flags().syn() || completes_simultaneous_open(tcb, segment)) {
         return true;
     }
+    // RFC 9293 §3.5, MUST-11: which OPEN it was is remembered.
     if (tcb.state == State::syn_received && tcb.passive) {
         // §3.10.7.4, fourth: return to LISTEN; the peer's next SYN finds the listener.
         effects.decide(tcb, Decision::tcp_drop_syn_in_window, segment);

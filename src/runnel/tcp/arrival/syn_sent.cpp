@@ -49,7 +49,7 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
     take_syn(tcb, segment, effects);
     segment.seq = tcb.rcv.irs;
     if (!flags.ack()) {
-        // Simultaneous open (§3.5, figure 7): our SYN goes out again, now with an ACK.
+        // Simultaneous open (§3.5, figure 7, MUST-10): our SYN goes out again, now with an ACK.
         effects.decide(tcb, Decision::tcp_accept_simultaneous_syn, segment);
         effects.enter(tcb, State::syn_received);
         tcb.rcv.last_ack_sent = tcb.rcv.irs;  // until our SYN,ACK leaves

@@ -112,7 +112,7 @@ bool take_in_order(Tcb& tcb, Segment& segment, Effects& effects) {
     return taken;
 }
 
-/// Now or a little later (§3.8.6.3; MUST-58, at least every second full-sized segment).
+/// Now or a little later (§3.8.6.3, SHLD-18; SHLD-19: at least every second full-sized segment).
 void schedule_ack(Tcb& tcb, bool gap_before, Effects& effects) {
     const std::uint64_t unacknowledged = distance(tcb.rcv.last_ack_sent, tcb.rcv.nxt);
     if (gap_before) {
@@ -142,6 +142,7 @@ bool refuse_after_close(Tcb& tcb, const Segment& segment, Effects& effects) {
 }  // namespace
 
 void check_urgent(Tcb& tcb, const Segment& segment, Effects& effects) {
+    // RFC 9293 §3.8.5, MUST-30; MUST-66: whatever the window.
     if (!segment.flags().urg() || segment.header.urgent_pointer == 0 || !receives_data(tcb.state)) {
         return;
     }
@@ -154,7 +155,7 @@ void check_urgent(Tcb& tcb, const Segment& segment, Effects& effects) {
     tcb.rcv.urgent = urgent;
     tcb.urgent_mark = UrgentMark::announced;
     effects.decide(tcb, Decision::tcp_accept_urgent, segment);
-    effects.wake_reader();  // MUST-32: tell the user
+    effects.wake_reader();  // MUST-32, MUST-47: tell the user
 }
 
 bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
@@ -173,6 +174,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     const std::uint32_t piece = segment.gso_size != 0 ? std::uint32_t{segment.gso_size} : arrived;
     trim(tcb, segment);
     if (segment.length == 0) {
+        // MAY-8: the window may stay closed for as long as the reader likes.
         const bool closed = tcb.rcv.wnd() == 0;
         const bool after_fin = tcb.fin_known && segment.seq >= tcb.fin_seq;
         effects.decide(tcb,
@@ -187,6 +189,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     }
     note_held(tcb, segment);
     if (segment.seq > tcb.rcv.nxt) {
+        // RFC 9293 §3.10.7.4, SHLD-31: kept until the gap is filled.
         const auto result =
             tcb.reassembler.insert(effects.pool(), segment.seq, std::move(segment.payload));
         const bool taken = result == InsertResult::inserted;
@@ -195,7 +198,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
                        : result == InsertResult::duplicate ? Decision::tcp_drop_old_duplicate
                                                            : Decision::tcp_drop_no_memory,
                        segment);
-        // RFC 5681 §4.2: an immediate duplicate ACK for each, so that the sender can tell a loss.
+        // RFC 5681 §4.2 (MAY-13): an immediate duplicate ACK for each, so that the sender can tell a loss.
         tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true);
         return true;
     }

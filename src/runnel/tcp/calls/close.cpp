@@ -35,6 +35,7 @@ void close_both(Tcb& tcb, Effects& effects) {
     if (tcb.detached || tcb.state == State::closed) {
         return;
     }
+    // RFC 9293 §3.6.1, MAY-1: CLOSE ends both directions; SHLD-3: a RST tells of data lost by it.
     const bool unread = tcb.receive.size() > 0;
     const bool linger_none = tcb.user.linger_on && tcb.user.linger.ns == 0;
     if (unread || linger_none) {

@@ -88,10 +88,12 @@ std::size_t readable_octets(const Tcb& tcb) {
         return size;
     }
     const std::uint64_t before = distance(read_position(tcb), tcb.rcv.urgent);
+    // MUST-33: what is told to be readable ends at the mark.
     return before > 0 ? std::min<std::size_t>(size, before) : size - skipped_octets(tcb);
 }
 
 bool at_urgent_mark(const Tcb& tcb) {
+    // RFC 9293 §3.8.5, MUST-33: is there more to be read before the mark?
     return tcb.urgent_mark != UrgentMark::none && tcb.rcv.urgent == read_position(tcb);
 }
 
@@ -149,6 +151,9 @@ Readiness readiness_of(const Tcb& tcb, const TcpConfig& config) {
         tcb.urgent_mark == UrgentMark::announced || tcb.urgent_mark == UrgentMark::waiting;
     if (urgent) {
         bits |= Readiness::kUrgent;
+    }
+    if (tcb.report != ErrorReport::Reason::none) {
+        bits |= Readiness::kReport;
     }
     if (over || (tcb.fin_received && tcb.fin_queued)) {
         bits |= Readiness::kHangUp;

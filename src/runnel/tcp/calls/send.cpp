@@ -32,6 +32,7 @@ Result<std::size_t> sent(Tcb& tcb, std::size_t taken, std::size_t wanted, SendFl
     if (taken == 0 && wanted > 0) {
         return fail(Errc::would_block);
     }
+    // RFC 9293 §3.9.1.2, MAY-15: every SEND pushes unless it says that more follows.
     tcb.push_hold = flags.more && taken == wanted;
     if (flags.urgent && taken == wanted && wanted > 0) {
         // §3.8.5, MUST-31: urgent data of any length; SND.UP names the octet after it.

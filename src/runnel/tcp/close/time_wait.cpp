@@ -87,7 +87,7 @@ TimeWaitVerdict time_wait_arrives(const TimeWaitEntry& entry, const TcpHeader& h
         return verdict;
     }
     if (flags.syn() && !flags.ack() && listening) {
-        // RFC 6191 §2 and RFC 9293 §3.6.1 (MAY-2): a SYN that is certainly newer opens a new connection.
+        // RFC 6191 §2 and RFC 9293 §3.6.1 (MAY-2, SHLD-4): a SYN that is certainly newer opens a new connection.
         if (config.time_wait_reuse && !old_timestamp && (offset > 0 || newer_timestamp)) {
             verdict.decision = Decision::tcp_accept_time_wait_reuse;
             verdict.reopen = true;
@@ -119,6 +119,8 @@ ControlSegment time_wait_ack(const TimeWaitEntry& entry, Instant now) {
     ControlSegment ack;
     ack.tuple = entry.tuple;
     ack.reason = Decision::tcp_transmit_ack_time_wait;
+    ack.traffic_class = entry.traffic_class;  // RFC 9293 §3.9.1.9, SHLD-22
+    ack.hop_limit = entry.hop_limit;
     ack.header.source_port = entry.tuple.local.port;
     ack.header.destination_port = entry.tuple.remote.port;
     ack.header.seq = entry.snd_nxt;

@@ -21,6 +21,8 @@ struct TimeWaitEntry {
     std::uint16_t window = 0;  ///< the window field last sent
     std::uint8_t window_scale = 0;
     bool timestamps = false;
+    std::uint8_t traffic_class = 0;  ///< as the connection had it (SHLD-22)
+    std::uint8_t hop_limit = 0;      ///< 0: the host's
     Instant expires;
     Instant last_answer;  ///< for tcp_invalid_ratelimit
     std::uint32_t previous = 0xffff'ffff;

@@ -10,6 +10,7 @@ std::uint32_t half_of(std::uint32_t in_flight) {
 }
 
 std::variant<NewReno, FixedWindow> make_controller(const TcpConfig& config) {
+    // RFC 9293 §3.8.2, MAY-18: others can stand beside NewReno; `fixed` is for tests.
     if (config.congestion_control == CongestionControl::fixed) {
         return FixedWindow(config.initial_window_segments);
     }
@@ -20,6 +21,7 @@ std::variant<NewReno, FixedWindow> make_controller(const TcpConfig& config) {
 void NewReno::on_ack(const AckSummary& ack) {
     std::uint32_t acked = ack.segments_acked;
     if (in_slow_start()) {
+        // RFC 9293 §3.8.2, MUST-19.
         // RFC 5681 §3.1 equation 2 by segments acknowledged, so that stretched ACKs don't slow it down;
         // it stops exactly at the threshold.
         const std::uint32_t grow = std::min(acked, threshold_ - window_);

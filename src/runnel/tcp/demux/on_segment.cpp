@@ -15,6 +15,7 @@ Segment unwrap_segment(Tcb& tcb, ArrivingSegment& arriving) {
         header, arriving.payload, arriving.tuple, unwrap(header.seq, tcb.rcv.nxt),
         // Near SND.UNA, so that an ACK of anything in flight and one from long ago both fall right.
         unwrap(header.ack, tcb.snd.una), arriving.payload_size,
+        // RFC 9293 §3.1, MUST-1 and REC-1: the window has no sign, and more than 32 bits of room.
         // RFC 7323 §2.3: the window of a SYN is never scaled.
         std::uint64_t{header.window} << (syn ? 0U : unsigned{tcb.options.send_scale}),
         arriving.gso_size, header.flags.fin()};
@@ -45,13 +46,12 @@ Connection* StackState::find_connection(const FourTuple& tuple) {
     return connection->tcb.tuple == tuple ? connection : nullptr;
 }
 
-void StackState::on_segment(ArrivingSegment&& segment, Instant now) {
+bool StackState::on_segment(ArrivingSegment&& segment, Instant now) {
     // A batch is mostly of one connection: ask for the last one before hashing.
     if (segment.tuple == last_tuple_) {
         Connection* connection = connections_.find(last_connection_);
         if (connection != nullptr && !connection->tcb.detached) {
-            on_connection(*connection, segment, now);
-            return;
+            return on_connection(*connection, segment, now);
         }
     }
     if (const std::optional<std::uint64_t> value = demux_.find(segment.tuple)) {
@@ -59,15 +59,14 @@ void StackState::on_segment(ArrivingSegment&& segment, Instant now) {
         if ((*value & kTimeWait) != 0) {
             if (time_wait_.at(index).tuple == segment.tuple) {
                 on_time_wait(index, segment, now);
-                return;
+                return false;
             }
         } else {
             last_connection_ = connections_.handle_at(index);
             Connection* connection = connections_.find(last_connection_);
             if (connection->tcb.tuple == segment.tuple) {
                 last_tuple_ = segment.tuple;
-                on_connection(*connection, segment, now);
-                return;
+                return on_connection(*connection, segment, now);
             }
         }
     }
@@ -77,9 +76,11 @@ void StackState::on_segment(ArrivingSegment&& segment, Instant now) {
     } else {
         on_nobody(segment, now);
     }
+    return false;
 }
 
-void StackState::on_connection(Connection& connection, ArrivingSegment& arriving, Instant now) {
+/// True when the segment acknowledged something new.
+bool StackState::on_connection(Connection& connection, ArrivingSegment& arriving, Instant now) {
     Segment segment = unwrap_segment(connection.tcb, arriving);
     Effects effects(context_, now);
     // An accept queue that is full lets no handshake end (Linux): the peer will repeat its ACK or data.
@@ -93,11 +94,12 @@ void StackState::on_connection(Connection& connection, ArrivingSegment& arriving
                 connection.tcb.reset_due = true;
             }
             finish(connection, effects, config_.abort_on_overflow);
-            return;
+            return false;
         }
     }
     segment_arrives(connection.tcb, segment, effects);
     finish(connection, effects, true);
+    return effects.progress;
 }
 
 void StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now) {
@@ -109,8 +111,7 @@ void StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Ins
                                                       !listener.is_none(), config_, now);
     record(verdict.decision, segment, now);
     if (verdict.reopen) {
-        // RFC 9293 §3.6.1: the new ISN lies beyond everything the old incarnation used.
-        const SeqNum beyond = entry.snd_nxt + 65'537;
+        const SeqNum beyond = entry.snd_nxt + kBeyondOldIncarnation;
         (void)demux_.erase(entry.tuple);
         time_wait_.erase(index);
         on_listener(listener, segment, beyond, true, now);
@@ -140,6 +141,7 @@ void StackState::on_nobody(const ArrivingSegment& segment, Instant now) {
         return;
     }
     if (!segment.to_unicast) {
+        // RFC 9293 §3.9.2.3, MUST-57.
         record(Decision::tcp_drop_group_address, segment, now);
         return;
     }
@@ -170,14 +172,17 @@ bool StackState::on_icmp(const IcmpReport& report, Instant now) {
             t.retransmission.mark_oversized_lost(t.send_mss(config_));
             return;
         }
-        if (t.state == State::syn_sent && report.hard) {
+        // RFC 9293 §3.9.2.2, SHLD-26. Once the handshake is over only profile rfc lets a stranger's word end what
+        // the peer's acknowledgements may prove alive (RFC 5927 §5.2).
+        if (report.hard && (!is_synchronized(t.state) || config_.icmp_aborts)) {
             effects.decide(t, Decision::tcp_accept_icmp_hard);
             effects.end(t, report.error);
             return;
         }
-        // RFC 9293 §3.9.2.2, MUST-56: soft errors abort nothing; RFC 5927 §4.2: nor do hard ones later.
+        // RFC 9293 §3.9.2.2, MUST-56, SHLD-25: soft errors abort nothing; RFC 5927 §4.2: nor do hard ones later.
         effects.decide(t, Decision::tcp_note_icmp_soft);
         t.soft_error = report.error;
+        effects.report(t, ErrorReport::Reason::icmp);
     });
     return true;
 }

@@ -19,8 +19,16 @@ std::uint8_t window_shift(std::uint32_t greatest) {
     return shift;
 }
 
+/// Whether something bound to `asked` (`dual_stack`: `::` stands for IPv4 too) would meet what a connection
+/// from `used` gets.
+bool overlap(const IpAddress& used, const IpAddress& asked, bool dual_stack) {
+    const bool same_family = used.family() == asked.family();
+    return used == asked || (asked.is_unspecified() && (same_family || dual_stack));
+}
+
 std::uint16_t local_mss(const FourTuple& tuple, std::uint32_t path_mtu,
                         const ConnectionOptions& options) {
+    // SHLD-6: the MTU is that of the way to this peer, as known now.
     const std::uint32_t headers = tuple.local.address.is_v4() ? 40 : 60;
     const std::uint32_t mss =
         std::clamp<std::uint32_t>(path_mtu - std::min(path_mtu, headers), 48, 65'535 - 60);
@@ -67,15 +75,43 @@ Connection* StackState::open(const FourTuple& tuple, std::uint32_t path_mtu,
     return connection;
 }
 
+/// RFC 9293 §3.6.1: the ISN of a connection out of TIME-WAIT lies beyond everything the old one used.
+void StackState::start_beyond(Tcb& tcb, SeqNum not_below) {
+    if (tcb.snd.iss.wire().offset_from(not_below) >= 0) {
+        return;
+    }
+    tcb.snd.iss = first_seq(not_below);
+    tcb.snd.una = tcb.snd.nxt = tcb.snd.up = tcb.snd.small_end = tcb.recovery.point = tcb.snd.iss;
+    tcb.send.start(tcb.snd.iss + 1);
+}
+
+/// Whether an active OPEN may take over what the demux entry `held` stands for: TIME-WAIT, once our timestamps
+/// are certain to be newer than any of the old connection's (RFC 9293 §3.6.1, SHLD-4; RFC 6191; Linux waits a
+/// second too).
+bool StackState::reusable(std::uint64_t held, Instant now) {
+    if ((held & kTimeWait) == 0 || !config_.time_wait_reuse || !config_.timestamps) {
+        return false;
+    }
+    const TimeWaitEntry& entry = time_wait_.at(static_cast<std::uint32_t>(held));
+    const Instant begun = entry.expires - config_.msl * 2;
+    return entry.timestamps && now - std::max(begun, entry.last_answer) > seconds(1);
+}
+
 Result<ConnectionHandle> StackState::connect(Endpoint local, Endpoint remote,
                                              std::uint32_t path_mtu,
                                              const ConnectionOptions& options, Instant now) {
+    // RFC 9293 §3.9.1.1, MUST-46. A subnet's broadcast address is known to IP alone, which is asked before.
+    const IpAddress& to = remote.address;
+    if (to.is_unspecified() || to.is_multicast() || to.is_limited_broadcast() || remote.port == 0) {
+        return fail(Errc::argument_invalid);
+    }
     const auto free = [&](std::uint16_t port) {
         const Endpoint candidate{local.address, port};
         if (!listeners_.lookup(candidate).is_none()) {
             return false;
         }
-        return !demux_.find(FourTuple{candidate, remote}).has_value();
+        const auto held = demux_.find(FourTuple{candidate, remote});
+        return !held || reusable(*held, now);
     };
     if (local.port == 0) {
         const auto port =
@@ -84,14 +120,24 @@ Result<ConnectionHandle> StackState::connect(Endpoint local, Endpoint remote,
             return fail(Errc::address_not_available);
         }
         local.port = *port;
-    } else if (const auto held = demux_.find(FourTuple{local, remote})) {
-        // RFC 9293 §3.6.1 lets an active OPEN reuse what TIME-WAIT holds once timestamps prove it newer;
-        // until then the tuple is taken.
-        return fail(Errc::address_in_use);
+    }
+    SeqNum not_below;
+    const auto held = demux_.find(FourTuple{local, remote});
+    if (held) {
+        if (!reusable(*held, now)) {
+            return fail(Errc::address_in_use);
+        }
+        const auto index = static_cast<std::uint32_t>(*held);
+        not_below = time_wait_.at(index).snd_nxt + kBeyondOldIncarnation;
+        (void)demux_.erase(FourTuple{local, remote});
+        time_wait_.erase(index);
     }
     Connection* connection = open({local, remote}, path_mtu, options, now);
     if (connection == nullptr) {
         return fail(Errc::too_many_open);
+    }
+    if (held) {
+        start_beyond(connection->tcb, not_below);
     }
     const auto handle = ConnectionHandle::from_packed(connection->tcb.handle);
     event(*connection, now,
@@ -107,7 +153,8 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
         return record(Decision::tcp_drop_rst_listen, segment, now);
     }
     if (!segment.to_unicast) {
-        return record(Decision::tcp_drop_group_address, segment, now);  // MUST-57
+        return record(Decision::tcp_drop_group_address, segment,
+                      now);  // RFC 9293 §3.9.2.3, MUST-57
     }
     if (flags.ack()) {
         record(Decision::tcp_drop_ack_listen, segment, now);
@@ -133,17 +180,15 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
         return record(Decision::tcp_drop_no_memory, segment, now);
     }
     Tcb& tcb = connection->tcb;
-    if (reuse && tcb.snd.iss.wire().offset_from(not_below) < 0) {
-        tcb.snd.iss = first_seq(not_below);
-        tcb.snd.una = tcb.snd.nxt = tcb.snd.up = tcb.snd.small_end = tcb.recovery.point =
-            tcb.snd.iss;
-        tcb.send.start(tcb.snd.iss + 1);
+    if (reuse) {
+        start_beyond(tcb, not_below);
     }
     tcb.passive = true;
     tcb.embryo = true;
     tcb.listener = handle.packed();
     ++listener.embryos;
     event(*connection, now, [&](Tcb& t, Effects& effects) {
+        // RFC 9293 §3.9.1.1, MUST-45: the tuple has the address the SYN came to.
         t.rcv.irs = first_seq(segment.header.seq);
         t.rcv.nxt = t.rcv.irs + 1;
         t.rcv.last_ack_sent = t.rcv.nxt;
@@ -226,12 +271,41 @@ void StackState::close_listener(ListenerHandle handle, Instant now) {
 }
 
 std::optional<std::uint16_t> StackState::free_port(const IpAddress& address, Instant) {
-    const auto free = [&](std::uint16_t port) { return !local_in_use({address, port}, true); };
+    // One look at everything, not one for each port.
+    std::vector<bool> taken(65'536);
+    const auto take = [&](const Endpoint& local) {
+        if (overlap(local.address, address, true)) {
+            taken[local.port] = true;
+        }
+    };
+    connections_.for_each([&](auto, Connection& c) {
+        if (!c.tcb.detached) {
+            take(c.tcb.tuple.local);
+        }
+    });
+    time_wait_.for_each([&](auto, TimeWaitEntry& entry) { take(entry.tuple.local); });
+    const auto free = [&](std::uint16_t port) {
+        return !taken[port] && !listeners_.conflicts({address, port}, true);
+    };
     return ports_.choose({config_.port_low, config_.port_high}, address, Endpoint{}, free);
 }
 
 bool StackState::local_in_use(const Endpoint& local, bool dual_stack) {
-    return listeners_.conflicts(local, dual_stack);
+    if (listeners_.conflicts(local, dual_stack)) {
+        return true;
+    }
+    bool used = false;
+    const auto look = [&](const Endpoint& other) {
+        used =
+            used || (other.port == local.port && overlap(other.address, local.address, dual_stack));
+    };
+    connections_.for_each([&](auto, Connection& c) {
+        if (!c.tcb.detached) {
+            look(c.tcb.tuple.local);
+        }
+    });
+    time_wait_.for_each([&](auto, TimeWaitEntry& entry) { look(entry.tuple.local); });
+    return used;
 }
 
 }  // namespace runnel::tcp

@@ -62,8 +62,8 @@ Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
     std::uint64_t most = std::uint64_t{std::max(room, 1U)} * plan.mss;
     most = std::min<std::uint64_t>(
         most, may_be_super(tcb, config, plan.seq) ? kMaxSuperSegment : plan.mss);
-    // RFC 9293 §3.8.6: a peer that shrank its window (SHLD-14 says it should not) gets what fits, and
-    // one segment at least, as MUST-34 and SHLD-17 have it.
+    // RFC 9293 §3.8.6: a peer that shrank its window gets what fits (MUST-34, SHLD-16), and one segment at
+    // least, though it lie beyond the edge (MAY-7).
     const std::uint64_t window =
         std::max<std::uint64_t>(distance(plan.seq, tcb.snd.right_edge()), plan.mss);
     plan.length = static_cast<std::uint32_t>(std::min({data, most, window}));
@@ -90,17 +90,18 @@ Decision hold_small(const Tcb& tcb, std::uint64_t available, std::uint64_t usabl
         return kSend;
     }
     if (available > usable) {
-        // Sender's silly-window avoidance: half of the greatest window the peer ever offered (Fs = 1/2).
+        // MUST-38, sender's silly-window avoidance (§3.8.6.2.1): half of the greatest window the peer ever offered (Fs = 1/2).
         if (usable >=
             std::min<std::uint64_t>(mss, std::max<std::uint64_t>(tcb.snd.max_wnd / 2, 1))) {
             return kSend;
         }
         return Decision::tcp_hold_silly_window;
     }
+    // RFC 9293 §3.9.1.2, MAY-16: data that the user has not pushed is gathered.
     if (tcb.user.cork || tcb.push_hold) {
         return Decision::tcp_hold_cork;
     }
-    // Nagle (§3.7.4, SHLD-7) in Minshall's form: only while an earlier small segment is unacknowledged.
+    // Nagle (§3.7.4, SHLD-7; the user can turn it off, MUST-17) in Minshall's form: only while an earlier small segment is unacknowledged.
     if (!tcb.user.no_delay && tcb.snd.small_end > tcb.snd.una) {
         return Decision::tcp_hold_nagle;
     }
@@ -114,6 +115,7 @@ Plan plan_fin(const Tcb& tcb, const TcpConfig& config) {
     }
     plan.seq = tcb.data_nxt();
     if (plan.seq >= tcb.snd.right_edge()) {
+        // SHLD-15: nothing new into a window that has shrunk.
         // A FIN takes up a number and so needs window like an octet.
         plan.reason = Decision::tcp_hold_zero_window;
         plan.blocked_by_window = true;
@@ -148,6 +150,7 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
     const bool urgent = tcb.urgent_to_send && tcb.snd.up > plan.seq;
     most = std::min<std::uint64_t>(
         most, may_be_super(tcb, config, plan.seq) ? kMaxSuperSegment : plan.mss);
+    // RFC 9293 §3.9.1.2, SHLD-28: as large as it may be.
     std::uint64_t length = std::min(available, most);
     Decision reason = Decision::tcp_transmit_data;
     if (length % plan.mss != 0) {
@@ -182,6 +185,7 @@ Plan plan_probe(const Tcb& tcb) {
     plan.kind = tcb.probe_due ? Plan::Kind::window_probe : Plan::Kind::keepalive;
     plan.reason =
         tcb.probe_due ? Decision::tcp_transmit_window_probe : Decision::tcp_transmit_keepalive;
+    // SHLD-12: without data; the number makes the peer answer.
     plan.seq = tcb.snd.una - 1;
     return plan;
 }

@@ -20,7 +20,7 @@ std::uint16_t flags_of(const Tcb& tcb, const Plan& plan) {
             if (plan.fin) {
                 bits |= TcpFlags::kFin;
             }
-            // §3.9.1.2, MUST-61: PSH on the last of the data that is there.
+            // §3.9.1.2, MUST-61 and SHLD-27: PSH on the last of the data that is there, however often pushed.
             if (plan.length > 0 && plan.seq + plan.length == tcb.send.end()) {
                 bits |= TcpFlags::kPsh;
             }
@@ -32,7 +32,8 @@ std::uint16_t flags_of(const Tcb& tcb, const Plan& plan) {
 
 void syn_options(const Tcb& tcb, const TcpConfig& config, TcpOptions& options) {
     const bool answer = tcb.state != State::syn_sent;
-    options.mss = tcb.options.local_mss;  // SHLD-5, always sent
+    options.mss =
+        tcb.options.local_mss;  // MUST-14, SHLD-5, MAY-3: always sent; MUST-65: and only here
     // An answer carries only what the SYN offered; a first SYN all we can.
     if (answer ? tcb.options.sack : config.sack) {
         options.sack_permitted = true;
@@ -69,6 +70,7 @@ void fill_urgent(const Tcb& tcb, const Plan& plan, TcpHeader& header) {
     if (!tcb.urgent_to_send || tcb.snd.up <= plan.seq || plan.kind == Plan::Kind::syn) {
         return;
     }
+    // RFC 9293 §3.8.5, MUST-30, MUST-31: urgent data of any length; MUST-62: SND.UP is the octet after it.
     // §3.8.5: the pointer counts from this segment's number; one too far for 16 bits is told later.
     const std::uint64_t pointer = std::min<std::uint64_t>(distance(plan.seq, tcb.snd.up), 65'535);
     header.flags.bits |= TcpFlags::kUrg;
@@ -155,7 +157,9 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
     restart_after_idle(tcb, plan, effects);
     out.tuple = tcb.tuple;
     out.reason = plan.reason;
+    // RFC 9293 §3.9.1.9, MUST-48, SHLD-22: as the user said it.
     out.traffic_class = tcb.user.traffic_class;
+    // RFC 9293 §3.9.2, MUST-49.
     out.hop_limit = tcb.user.hop_limit != 0 ? tcb.user.hop_limit : effects.config().hop_limit;
     out.payload.clear();
     out.gso_size = 0;
@@ -217,6 +221,7 @@ void settle_timers(Tcb& tcb, const Plan& plan, Effects& effects) {
     if (!alone) {
         timers.cancel(Timer::persist);
     } else if (!timers.armed(Timer::persist)) {
+        // SHLD-29: the first probe when the window has been closed for an RTO.
         const bool small = plan.held && !plan.blocked_by_window;
         timers.arm(Timer::persist, effects.now + (small ? config.rto_min : tcb.rto(config)));
     }

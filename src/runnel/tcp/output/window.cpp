@@ -17,6 +17,7 @@ std::uint64_t least_step(const Tcb& tcb) {
 }  // namespace
 
 std::uint16_t advertise_window(Tcb& tcb, bool syn) {
+    // MUST-39: the right edge moves in steps that are worth it; SHLD-14: and never back.
     const Seq64 wanted = tcb.rcv.nxt + tcb.window_to_offer();
     const Seq64 promised = tcb.rcv.right_edge;
     if (distance(tcb.rcv.right_edge, wanted) >= least_step(tcb)) {

@@ -29,7 +29,8 @@ void give_up(Tcb& tcb, Decision decision, Effects& effects) {
     effects.end(tcb, give_up_error(tcb));
 }
 
-/// Whether the oldest unacknowledged data has waited too long: user timeout, R2 or an orphan's limit.
+/// Whether the oldest unacknowledged data has waited too long: user timeout (the user's R2, RFC 9293 §3.8.3,
+/// MUST-21), R2 or an orphan's limit.
 bool waited_too_long(const Tcb& tcb, Instant since, std::uint32_t orphan_tries, Effects& effects) {
     const TcpConfig& config = effects.config();
     const Duration waited = effects.now - since;
@@ -42,10 +43,11 @@ bool waited_too_long(const Tcb& tcb, Instant since, std::uint32_t orphan_tries, 
     if (tcb.orphan && orphan_tries > orphan_limit) {
         return true;
     }
+    // RFC 9293 §3.8.3, MUST-20 (c), SHLD-11: R2.
     return waited >= time_of_retries(config.retries2, config);
 }
 
-/// Counts a timeout; the next one takes twice as long (RFC 6298 §5.5).
+/// Counts a timeout; the next one takes twice as long (RFC 6298 §5.5, RFC 9293 §3.8.2, MUST-19).
 void note_timeout(Tcb& tcb) {
     if (tcb.recovery.timeouts < 255) {
         ++tcb.recovery.timeouts;
@@ -55,20 +57,39 @@ void note_timeout(Tcb& tcb) {
     }
 }
 
+/// RFC 9293 §3.8.3, MUST-20 (b) and SHLD-10: from R1 tries on, IP is to look at the way anew; SHLD-9: the user is
+/// told once. The same for a SYN (MUST-22).
+void note_r1(Tcb& tcb, Effects& effects) {
+    const std::uint32_t tries = tcb.recovery.timeouts;
+    const std::uint32_t r1 = effects.config().retries1;
+    if (tries < r1) {
+        return;
+    }
+    effects.suspect = true;
+    if (tries == r1) {
+        effects.decide(tcb, Decision::tcp_note_r1, tries);
+        effects.report(tcb, ErrorReport::Reason::retransmissions);
+    }
+}
+
 void on_syn_timeout(Tcb& tcb, Effects& effects) {
     const TcpConfig& config = effects.config();
-    const std::uint32_t tries =
-        tcb.state == State::syn_sent ? config.syn_retries : config.synack_retries;
+    const bool active = tcb.state == State::syn_sent;
+    // Linux counts its linear timeouts beside the others: with 6 retries a SYN is given up after 131 s.
+    const std::uint32_t linear_tries = active && config.syn_linear_timeouts ? 4 : 0;
+    const std::uint32_t tries = active ? config.syn_retries + linear_tries : config.synack_retries;
     const Duration limit =
         tcb.user.user_timeout.ns != 0 ? tcb.user.user_timeout : config.user_timeout;
     const bool too_long = limit.ns != 0 && effects.now - tcb.opened_at >= limit;
+    // RFC 9293 §3.8.3, MUST-22; MUST-23: R2 of a SYN.
     if (tcb.recovery.timeouts >= tries || too_long) {
         give_up(tcb, Decision::tcp_note_syn_gave_up, effects);
         return;
     }
+    note_r1(tcb, effects);
     (void)tcb.retransmission.mark_all_lost();
     // 1, 3, 7 … s (RFC 6298 §5.5); profile linux repeats the first four times a second apart.
-    const bool linear = config.syn_linear_timeouts && tcb.recovery.timeouts < 4;
+    const bool linear = tcb.recovery.timeouts < linear_tries;
     const std::uint8_t backoff = tcb.recovery.backoff;
     note_timeout(tcb);
     if (linear) {
@@ -93,20 +114,22 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
     }
     Instant since = tcb.retransmission.front().first_sent;
     if (tcb.snd.wnd == 0) {
-        // The peer took its window back: what is sent again are probes, and as long as they are answered the
-        // connection stays (RFC 9293 §3.8.6.1, MUST-37).
+        // The peer took its window back: what is sent again are probes (MUST-35), and as long as they are
+        // answered the connection stays (RFC 9293 §3.8.6.1, MUST-37, SHLD-17).
         since = std::max(since, tcb.last_received);
     }
     if (waited_too_long(tcb, since, tcb.recovery.timeouts, effects)) {
         give_up(tcb, Decision::tcp_note_gave_up, effects);
         return;
     }
+    note_r1(tcb, effects);
     effects.decide(tcb, Decision::tcp_note_retransmission_timeout, tcb.recovery.timeouts);
     // The peer may drop what it had only sacked; where the head is sacked it has (RFC 2018 §8).
     if (tcb.retransmission.front().sacked) {
         effects.decide(tcb, Decision::tcp_note_sack_reneging);
         tcb.retransmission.forget_sacked();
     }
+    // RFC 9293 §3.8.2, MUST-19: slow start anew; note_timeout backs the RTO off.
     tcb.controller.on_timeout(tcb.retransmission.segments_out(), tcb.recovery.timeouts == 0);
     (void)tcb.retransmission.mark_all_lost();
     tcb.recovery.state = RecoveryState::loss;
@@ -129,9 +152,11 @@ void on_persist_timeout(Tcb& tcb, Effects& effects) {
     }
     const TcpConfig& config = effects.config();
     if (tcb.snd.right_edge() > tcb.data_nxt()) {
-        tcb.override_hold = true;  // §3.8.6.2.1 (4): the override timeout
+        tcb.override_hold =
+            true;  // §3.8.6.2.1 (4): the override timeout; MUST-60: nothing waits for ever
         return;
     }
+    // RFC 9293 §3.8.6.1, MUST-36: the window is asked about for as long as there is something to send.
     // As long as probes are answered the connection stays (MUST-37); unanswered ones count like
     // retransmissions.
     const bool unanswered = tcb.probes_out > 0;
@@ -151,7 +176,7 @@ void on_persist_timeout(Tcb& tcb, Effects& effects) {
         ++tcb.probes_out;
     }
     if (tcb.recovery.backoff < 30) {
-        ++tcb.recovery.backoff;  // MUST-38 (SHLD-30): exponentially rarer
+        ++tcb.recovery.backoff;  // SHLD-30: exponentially rarer
     }
     tcb.timers.arm(Timer::persist, effects.now + tcb.rto(config));
 }
@@ -168,11 +193,12 @@ void on_delayed_ack_timeout(Tcb& tcb, Effects& effects) {
 
 void on_keepalive_timeout(Tcb& tcb, Effects& effects) {
     if (!tcb.user.keepalive || !is_synchronized(tcb.state)) {
-        return;
+        return;  // RFC 9293 §3.8.4, MAY-5, MUST-24, MUST-25: only for those who asked
     }
     const TcpConfig& config = effects.config();
     const Duration idle_limit =
         tcb.user.keepalive_time.ns != 0 ? tcb.user.keepalive_time : config.keepalive_time;
+    // MUST-27, MUST-28.
     const Duration interval = tcb.user.keepalive_interval.ns != 0 ? tcb.user.keepalive_interval
                                                                   : config.keepalive_interval;
     const std::uint32_t probes =
@@ -187,6 +213,7 @@ void on_keepalive_timeout(Tcb& tcb, Effects& effects) {
         tcb.timers.arm(Timer::keepalive, due);
         return;
     }
+    // MUST-29: not one lost answer, but all of them.
     const bool patience_over =
         tcb.user.user_timeout.ns != 0
             ? tcb.probes_out > 0 && effects.now - tcb.last_received >= tcb.user.user_timeout

@@ -12,9 +12,9 @@ void on_timers(Tcb& tcb, Effects& effects);
 void on_retransmission_timeout(Tcb& tcb, Effects& effects);
 /// §3.8.6.1, MUST-35, MUST-36: probe the window, or send what was held back.
 void on_persist_timeout(Tcb& tcb, Effects& effects);
-/// §3.8.6.3, MUST-58: the ACK can't wait any longer.
+/// §3.8.6.3, MUST-40: the ACK can't wait any longer.
 void on_delayed_ack_timeout(Tcb& tcb, Effects& effects);
-/// §3.8.4, MUST-24 to MUST-30.
+/// §3.8.4, MUST-24 to MUST-29.
 void on_keepalive_timeout(Tcb& tcb, Effects& effects);
 /// A writer whom the pool turned away may try again.
 void on_memory_timeout(Tcb& tcb, Effects& effects);
