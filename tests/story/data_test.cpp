@@ -31,7 +31,7 @@ TEST_F(Data, LargeWritesLeaveAsOneSuperSegment) {
     EXPECT_EQ(all[0].flags, "A");  // PSH only on the last data there is
 }
 
-// Proves: MUST-19
+// Proves: MUST-19, 5681-M1
 TEST_F(Data, TheWindowOpensBySlowStart) {
     established(syn_ack(1).mss(1000));
     writes(std::string(100'000, 'x'));
@@ -59,7 +59,7 @@ TEST_F(Data, OutOfOrderDataIsKeptAndAcknowledgedAtOnce) {
     EXPECT_EQ(reads(), "helloworld");
 }
 
-// Proves: MAY-13
+// Proves: MAY-13, 5681-M12
 TEST_F(Data, EachSegmentOutOfOrderGetsItsOwnDuplicateAck) {  // RFC 5681 §4.2
     established();
     for (std::uint32_t i = 1; i <= 3; ++i) {
@@ -147,7 +147,7 @@ TEST_F(Data, TheSecondFullSegmentIsAcknowledgedAtOnceTheFirstLater) {
     EXPECT_EQ(sent_one().ack, seq);
 }
 
-// Proves: SHLD-18, MUST-40
+// Proves: SHLD-18, MUST-40, 5681-M11
 TEST_F(Data, ADelayedAckWaitsFortyMilliseconds) {
     config.quick_acks = 0;
     established();
@@ -160,7 +160,7 @@ TEST_F(Data, ADelayedAckWaitsFortyMilliseconds) {
     EXPECT_EQ((now - before).millis(), 40);
 }
 
-// Proves: MUST-19
+// Proves: MUST-19, 6298-M6, 6298-M7
 TEST_F(Data, ALostSegmentIsRepeatedAfterTheTimeoutAndBackedOff) {
     established();
     writes("x");
@@ -181,6 +181,7 @@ TEST_F(Data, ALostSegmentIsRepeatedAfterTheTimeoutAndBackedOff) {
     EXPECT_TRUE(next_timeout(seconds(3600)).empty());
 }
 
+// Proves: 5681-M8
 TEST_F(Data, ThreeDuplicateAcksBringAFastRetransmit) {  // RFC 5681 §3.2
     established(syn_ack(1).mss(1000));
     writes(std::string(10'000, 'x'));
@@ -365,6 +366,7 @@ TEST_F(Data, UrgentDataIsSentWithItsPointer) {
     EXPECT_EQ(s.urgent, 4);
 }
 
+// Proves: 7323-M12, 7323-M10
 TEST_F(Data, TimestampsAreEchoedAndOldOnesRejected) {  // RFC 7323
     config.timestamps = true;
     established(syn_ack(1).mss(1000).ts(5000, 0));
@@ -380,7 +382,7 @@ TEST_F(Data, TimestampsAreEchoedAndOldOnesRejected) {  // RFC 7323
     EXPECT_EQ(reads(), "hello");
 }
 
-// Proves: MAY-12
+// Proves: MAY-12, 5961-M1, 5961-M2, 5961-M3
 TEST_F(Data, BlindResetsAndSynsAreChallenged) {  // RFC 5961
     established();
     arrives(rst(100));

@@ -40,7 +40,7 @@ TEST_F(Open, ThreeWayHandshakeAsServer) {
     EXPECT_TRUE(stack().accept(listener, now).has_value());
 }
 
-// Proves: SHLD-5, MAY-3
+// Proves: SHLD-5, MAY-3, 7323-M1, 2018-M1
 TEST_F(Open, AServerOffersOnlyWhatTheSynOffered) {
     listens();
     arrives(syn());

@@ -73,7 +73,7 @@ TEST_F(Requirements, TheRightEdgeOfOurWindowNeverMovesBack) {
     EXPECT_EQ(reads().size(), 10'000u);
 }
 
-// Proves: MUST-34, SHLD-15, SHLD-16, MAY-7
+// Proves: MUST-34, SHLD-15, SHLD-16, MAY-7, 7323-M6
 TEST_F(Requirements, AShrunkWindowGetsOldDataAndNoNew) {
     established(syn_ack(1).mss(1000).win(4000));
     writes(std::string(8000, 'x'));

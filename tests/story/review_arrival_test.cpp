@@ -51,7 +51,7 @@ TEST_F(ReviewArrival, AShrunkWindowKeepsTheConnectionAsLongAsThePeerAnswers) {
     EXPECT_EQ(state(), State::closed);
 }
 
-// Proves: MUST-18
+// Proves: MUST-18, 6298-M3
 TEST_F(ReviewArrival, TheBackoffStaysUntilThereIsANewSample) {
     established();  // RFC 6298 §5.7: an ACK of what was sent twice is no measurement
     writes(std::string(1000, 'x'));

@@ -530,7 +530,7 @@ void SocketRecord::on_ready(tcp::Readiness readiness, Instant now) {
     constexpr std::uint8_t kWakes[kWaitKinds] = {
         tcp::Readiness::kReadable | tcp::Readiness::kPeerClosed | kOver,
         tcp::Readiness::kWritable | kOver,
-        tcp::Readiness::kUrgent | kOver,
+        tcp::Readiness::kUrgent | tcp::Readiness::kReport | kOver,
     };
     for (std::size_t kind = 0; kind < kWaitKinds; ++kind) {
         OperationList& list = waiting[kind];

@@ -290,7 +290,8 @@ std::pair<WaitFor, std::uint8_t> socket::wait_bits(wait_type what) {
             return {WaitFor::writable, Readiness::kWritable | kOver};
         case boost::asio::socket_base::wait_error: break;
     }
-    return {WaitFor::urgent, Readiness::kUrgent | kOver};
+    // RFC 9293 §3.9.1.8, MUST-47: all that is reported while the connection goes on.
+    return {WaitFor::urgent, Readiness::kUrgent | Readiness::kReport | kOver};
 }
 
 std::size_t socket::available(error_code& ec) const {
@@ -336,6 +337,13 @@ Result<ConnectionStatus> socket::info() const {
         return fail(Errc::bad_descriptor);
     }
     return layer().tcp_info(record_->id);
+}
+
+Result<tcp::ErrorReport> socket::take_report() {
+    if (unusable()) {
+        return fail(Errc::bad_descriptor);
+    }
+    return layer().take_report(record_->id);
 }
 
 // --- acceptor -------------------------------------------------------------------------------------------

@@ -236,6 +236,9 @@ public:
     }
     /// What Linux calls TCP_INFO, and more.
     [[nodiscard]] Result<ConnectionStatus> info() const;
+    /// What `wait_error` has come for when the connection goes on: a soft ICMP error, or tries without an
+    /// answer (SocketOption::error_reports switches it off). Cleared by this call; reason none without one.
+    Result<runnel::tcp::ErrorReport> take_report();
 
 private:
     error_code start_connect(const endpoint& remote);

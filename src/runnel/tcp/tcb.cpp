@@ -40,7 +40,7 @@ std::uint64_t Tcb::window_to_offer() const {
 }
 
 Duration Tcb::rto(const TcpConfig& config) const {
-    // RFC 6298 §5.7: where the SYN had to be sent again and gave no sample, data starts with 3 s.
+    // RFC 6298 §5.7, 6298-M8: where the SYN had to be sent again and gave no sample, data starts with 3 s.
     const bool lost_syn = is_synchronized(state) && syn_transmissions > 1;
     Duration unknown = lost_syn ? std::max(seconds(3), config.rto_initial) : config.rto_initial;
     if (snd.una == snd.iss) {
@@ -53,7 +53,7 @@ Duration Tcb::rto(const TcpConfig& config) const {
 
 std::uint32_t Tcb::in_flight() const {
     const std::uint32_t pipe = retransmission.in_flight();
-    // Without SACK each duplicate ACK stands for a segment that has arrived (RFC 6582's inflation, seen
+    // 5681-M9: without SACK each duplicate ACK stands for a segment that has arrived (RFC 6582's inflation, seen
     // from the other side).
     if (options.sack) {
         return pipe;

@@ -43,7 +43,7 @@ void read_option(std::uint8_t kind, std::uint8_t length, Bytes body, bool syn,
                 options.mss = option.u16();
             }
             break;
-        case kOptionWindowScale:  // RFC 7323 §2.2: MUST be ignored without SYN
+        case kOptionWindowScale:  // RFC 7323 §2.2, 7323-M2: ignored without SYN
             if (syn && length == kWindowScaleLength) {
                 options.window_scale = option.u8();
             }

@@ -462,6 +462,27 @@ TEST(Reachability, ATransportThatHearsBackNeedsNoProbe) {  // RFC 4861 §7.3.1
     }
 }
 
+// Proves: MUST-20
+TEST(Reachability, ASuspectIsAskedAtOnceAndForgottenWhenSilent) {  // RFC 1122 §3.3.1.4
+    EthernetBench bench;
+    bench.send("10.0.0.9");
+    bench.arp_reply("10.0.0.9", 9);
+    bench.take();
+    bench.layer.suspect_neighbor(ip("10.0.0.9"), bench.now);
+    bench.layer.suspect_neighbor(ip("10.0.0.77"), bench.now);  // unknown: nothing to ask
+    bench.run_to(bench.now);
+    const auto frames = bench.take_frames();
+    ASSERT_EQ(frames.size(), 1U);
+    EXPECT_EQ(frames[0].ethernet.destination, mac(9)) << "no broadcast: only whether it is there";
+    bench.arp_reply("10.0.0.9", 9);
+    EXPECT_EQ(bench.neighbor("10.0.0.9")->state, NeighborState::reachable);
+    // And when nobody answers, the next packet looks for whoever has the address now.
+    bench.layer.suspect_neighbor(ip("10.0.0.9"), bench.now);
+    bench.run_to(bench.now + seconds(5));
+    EXPECT_FALSE(bench.neighbor("10.0.0.9").has_value());
+    EXPECT_EQ(bench.send("10.0.0.9"), Decision::ip_hold_resolution);
+}
+
 TEST(Reachability, AdvertisementsFollowTheTableOfRfc4861) {  // §7.2.5
     struct Row {
         bool solicited, override_mac, same_mac;

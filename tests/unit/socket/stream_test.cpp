@@ -113,6 +113,23 @@ TEST_F(Sockets, ReuseAddressNeedsBothAndNoListener) {
     EXPECT_EQ(bind(third, endpoint("0.0.0.0", 80)), Errc::address_in_use) << "one of them listens";
 }
 
+// Proves: MUST-41, MUST-42
+TEST_F(Sockets, BindSeesConnectionsUnlessReuseIsSaid) {  // Linux; RFC 9293 §3.9.1.1 for the LISTEN
+    const SocketId connecting = stream();
+    EXPECT_EQ(bind(connecting, endpoint("10.0.0.1", 7)), Errc::ok);
+    EXPECT_EQ(connect(connecting, endpoint("10.0.0.2", 80)), Errc::in_progress);
+    const SocketId loose = stream();
+    EXPECT_EQ(connect(loose, endpoint("10.0.0.2", 81)), Errc::in_progress);
+    const std::uint16_t port = sockets.local_endpoint(loose)->port;
+    EXPECT_EQ(bind(stream(), endpoint("10.0.0.1", port)), Errc::address_in_use);
+    EXPECT_EQ(bind(stream(), endpoint("0.0.0.0", port)), Errc::address_in_use);
+    EXPECT_EQ(bind(stream(), endpoint("127.0.0.1", port)), Errc::ok);
+    const SocketId server = stream();
+    EXPECT_EQ(set(server, SocketOption::reuse_address, 1), Errc::ok);
+    EXPECT_EQ(bind(server, endpoint("10.0.0.1", port)), Errc::ok);
+    EXPECT_EQ(listen(server), Errc::ok) << "a connection is no hindrance to a LISTEN";
+}
+
 TEST_F(Sockets, FamiliesShareAPortOnlyWhenOneIsV6Only) {
     const SocketId dual = stream(Family::ipv6), v4 = stream(), v6 = stream(Family::ipv6);
     EXPECT_EQ(bind(dual, endpoint("::", 80)), Errc::ok);

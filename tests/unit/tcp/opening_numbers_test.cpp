@@ -33,7 +33,7 @@ TEST(InitialSequence, CountsEveryFourMicroseconds) {
     EXPECT_EQ(initial_sequence(kKey, kTuple, start + cycle), first);
 }
 
-// Proves: SHLD-1, MUST-9
+// Proves: SHLD-1, MUST-9, 6528-M1
 TEST(InitialSequence, OfAnotherTupleOrKeyCanNotBeGuessed) {
     // RFC 6528 §3: M is the same, F differs.
     FourTuple other = kTuple;

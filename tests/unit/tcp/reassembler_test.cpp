@@ -121,6 +121,7 @@ TEST(Reassembler, TellsTheFirstPartHeldForDsack) {
     EXPECT_TRUE(Reassembler().first_held({0}, {9}).empty());
 }
 
+// Proves: 2018-M3
 TEST(Reassembler, ReportsTheBlockHeardOfLastFirst) {
     // RFC 2018 §4: the first block holds the segment that triggered the ACK, the rest repeat the
     // most recently reported ones.
@@ -357,6 +358,7 @@ TEST(Reassembler, ARefusedFirstSegmentLeavesNothing) {
     EXPECT_EQ(pool.bytes_in_use(), 0U);
 }
 
+// Proves: 2018-M6
 TEST(Reassembler, PrunesFromTheTop) {
     BufferPool pool(kPool);
     Reassembler reassembler;

@@ -32,6 +32,7 @@ TEST(RttEstimator, WaitsASecondBeforeTheFirstSample) {
     EXPECT_EQ(rtt.min_rtt(), Duration{});
 }
 
+// Proves: 6298-M1
 TEST(RttEstimator, FirstSample) {
     // RFC 6298 §2.2: SRTT = R, RTTVAR = R/2, RTO = SRTT + max(G, 4 * RTTVAR).
     const RttEstimator rtt = after({800}, kRfc);
@@ -40,6 +41,7 @@ TEST(RttEstimator, FirstSample) {
     EXPECT_EQ(rtt.rto(kRfc), milliseconds(2400));
 }
 
+// Proves: 6298-M2
 TEST(RttEstimator, SecondSample) {
     // RFC 6298 §2.3, beta 1/4 and alpha 1/8, RTTVAR with the old SRTT:
     // RTTVAR = 3/4 * 400 + 1/4 * |800 - 1600|, SRTT = 7/8 * 800 + 1/8 * 1600.
@@ -56,6 +58,7 @@ TEST(RttEstimator, RoundsUpToASecondOnlyByTheLetter) {
     EXPECT_EQ(after({100}, kModern).rto(kModern), milliseconds(300));
 }
 
+// Proves: 6298-M5
 TEST(RttEstimator, AQuietPathKeepsAMargin) {
     const std::vector<std::int64_t> steady(200, 50);
     const RttEstimator linux_like = after(steady, kModern);

@@ -170,7 +170,7 @@ TEST(TcpSegment, NothingIsReadBehindTheEndOfTheList) {
     EXPECT_FALSE(parse.header.options.mss);
 }
 
-// Proves: MUST-5, MUST-65
+// Proves: MUST-5, MUST-65, 7323-M2, 2018-M1
 TEST(TcpSegment, HandshakeOptionsMeanNothingWithoutSyn) {
     const TcpParse parse =
         parse_tcp(with_options("020405b4 0402 01 03030a 080a0000000100000002 01", false));

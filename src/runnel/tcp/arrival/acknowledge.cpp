@@ -46,7 +46,7 @@ void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& e
     }
 }
 
-/// RFC 9293 §3.8.1, MUST-18; RFC 6298 §3 and RFC 7323 §4: the sample from a segment sent only once, or, where all were sent twice,
+/// RFC 9293 §3.8.1, MUST-18; 6298-M3, 6298-M4, 7323-M9 (only an ACK comes here); RFC 6298 §3 and RFC 7323 §4: the sample from a segment sent only once, or, where all were sent twice,
 /// from the echoed timestamp, which tells which of the two it was.
 void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     const auto& stamps = segment.header.options.timestamps;
@@ -65,6 +65,7 @@ void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& ef
 void release(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     tcb.retransmission.acknowledge(segment.ack, effects.now, summary);
     tcb.snd.una = segment.ack;
+    // RFC 2018 §8, 2018-M5: only what is acknowledged goes.
     tcb.send.release_until(std::clamp(segment.ack, tcb.send.begin(), tcb.send.end()));
     tcb.counters.bytes_acked += summary.octets_acked;
     if (tcb.urgent_to_send && tcb.snd.una >= tcb.snd.up) {
@@ -155,7 +156,19 @@ void detect_loss(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects&
     }
 }
 
+/// What the handshake says about the initial window.
+void limit_initial_window(Tcb& tcb, const TcpConfig& config) {
+    // 5681-M4: a lost SYN or SYN,ACK, start with one segment; RFC 6928 §2, for its larger windows: two of them.
+    const bool rfc6928 = config.initial_window_segments > 4;
+    if (tcb.syn_transmissions > (rfc6928 ? 2 : 1)) {
+        tcb.controller.on_idle(1);
+    } else if (!rfc6928 && tcb.send_mss(config) > 2190) {
+        tcb.controller.on_idle(2);  // RFC 5681 §3.1, 5681-M2
+    }
+}
+
 void grow_window(Tcb& tcb, const AckSummary& summary) {
+    // 5681-M3: the SYN is no segment here.
     if (summary.segments_acked == 0 || tcb.recovery.state == RecoveryState::recovery) {
         return;
     }
@@ -193,8 +206,8 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
     }
     detect_loss(tcb, segment, summary, effects);
     grow_window(tcb, summary);
-    if (summary.syn_acked && tcb.syn_transmissions > 2) {
-        tcb.controller.on_idle(1);  // RFC 6928 §2: more than one lost SYN, start with one segment
+    if (summary.syn_acked) {
+        limit_initial_window(tcb, effects.config());
     }
     if (advanced) {
         tcb.window_limited = false;

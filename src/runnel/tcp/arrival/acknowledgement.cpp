@@ -86,7 +86,7 @@ bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects) {
         return false;
     }
     if (segment.ack > tcb.snd.nxt) {
-        // §3.10.7.4: it acknowledges something not yet sent: send an ACK, drop (RFC 5961 §5.2).
+        // §3.10.7.4: it acknowledges something not yet sent: send an ACK, drop (RFC 5961 §5.2, 5961-M4).
         challenge(tcb, segment, Decision::tcp_drop_ack_beyond_sent, effects);
         return false;
     }

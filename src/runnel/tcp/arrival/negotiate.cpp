@@ -11,9 +11,10 @@ void negotiate(Tcb& tcb, const TcpHeader& syn, const TcpConfig& config, Instant 
     const std::uint16_t without = v4 ? 536 : 1220;
     tcb.options.peer_mss =
         std::max<std::uint16_t>(syn.options.mss.value_or(without), config.minimum_mss);
+    // RFC 7323 §2.2, 7323-M1.
     if (config.window_scaling && syn.options.window_scale) {
         tcb.options.window_scale = true;
-        // RFC 7323 §2.3: a shift above 14 is taken as 14.
+        // RFC 7323 §2.3, 7323-M4: a shift above 14 is taken as 14.
         tcb.options.send_scale = std::min<std::uint8_t>(*syn.options.window_scale, 14);
     } else {
         tcb.options.window_scale = false;

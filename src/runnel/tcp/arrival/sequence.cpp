@@ -13,10 +13,11 @@ constexpr Duration kPawsIdle = seconds(24 * 24 * 3600);
 
 bool older_timestamp(const Tcb& tcb, const Segment& segment, Instant now) {
     if (!tcb.options.timestamps || !segment.header.options.timestamps) {
-        return false;
+        return false;  // RFC 7323 §3.2, 7323-M8: one that lacks it is taken (it SHOULD be dropped; as Linux)
     }
     const auto ahead =
         static_cast<std::int32_t>(segment.header.options.timestamps->value - tcb.options.ts_recent);
+    // RFC 7323 §5.5, 7323-M13.
     return ahead < 0 && now - tcb.options.ts_recent_at < kPawsIdle;
 }
 
@@ -85,6 +86,7 @@ void challenge(Tcb& tcb, const Segment& segment, Decision reason, Effects& effec
 
 bool check_sequence(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (older_timestamp(tcb, segment, effects.now) && !segment.flags().rst()) {
+        // RFC 7323 §5.3, 7323-M12; §5.2, 7323-M11: but not for a RST.
         effects.decide(tcb, Decision::tcp_drop_paws, segment);
         note_duplicate(tcb, segment);
         answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
@@ -112,8 +114,9 @@ bool check_sequence(Tcb& tcb, const Segment& segment, Effects& effects) {
         answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
         return false;
     }
-    // RFC 7323 §4.3 (2): remember the timestamp of the segment that spans the last ACK sent.
-    if (tcb.options.timestamps && segment.header.options.timestamps &&
+    // RFC 7323 §4.3 (2), 7323-M10: remember the timestamp of the segment that spans the last ACK sent.
+    // A RST changes nothing by its timestamp (§5.2, 7323-M11).
+    if (tcb.options.timestamps && segment.header.options.timestamps && !segment.flags().rst() &&
         segment.seq <= tcb.rcv.last_ack_sent) {
         const std::uint32_t value = segment.header.options.timestamps->value;
         const auto ahead = static_cast<std::int32_t>(value - tcb.options.ts_recent);
@@ -131,6 +134,7 @@ bool check_reset(Tcb& tcb, const Segment& segment, Effects& effects) {
     }
     // RFC 5961 §3.2: only the exact number resets; anywhere else in the window could be a blind guess. Text
     // may reach into the window from outside: SEG.SEQ decides.
+    // RFC 5961 §3.2, 5961-M1, 5961-M2.
     if (segment.seq != tcb.rcv.nxt) {
         if (segment.seq > tcb.rcv.nxt && segment.seq < tcb.rcv.right_edge) {
             challenge(tcb, segment, Decision::tcp_drop_rst_challenged, effects);
@@ -165,7 +169,8 @@ bool check_syn(Tcb& tcb, const Segment& segment, Effects& effects) {
         effects.end(tcb, Errc::connection_reset);
         return false;
     }
-    challenge(tcb, segment, Decision::tcp_drop_syn_challenged, effects);  // RFC 5961 §4.2
+    challenge(tcb, segment, Decision::tcp_drop_syn_challenged,
+              effects);  // RFC 5961 §4.2, 5961-M3
     return false;
 }
 

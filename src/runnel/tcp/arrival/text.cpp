@@ -112,7 +112,7 @@ bool take_in_order(Tcb& tcb, Segment& segment, Effects& effects) {
     return taken;
 }
 
-/// Now or a little later (§3.8.6.3, SHLD-18; SHLD-19: at least every second full-sized segment).
+/// Now or a little later (§3.8.6.3, SHLD-18; 5681-M12: one for a segment; SHLD-19: at least every second full-sized segment).
 void schedule_ack(Tcb& tcb, bool gap_before, Effects& effects) {
     const std::uint64_t unacknowledged = distance(tcb.rcv.last_ack_sent, tcb.rcv.nxt);
     if (gap_before) {

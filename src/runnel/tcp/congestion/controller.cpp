@@ -31,6 +31,7 @@ void NewReno::on_ack(const AckSummary& ack) {
     if (acked == 0) {
         return;
     }
+    // RFC 5681 §3.1, 5681-M5.
     // Equation 3: one segment a window's worth of acknowledged segments.
     credit_ += acked;
     if (credit_ >= window_) {
@@ -40,22 +41,22 @@ void NewReno::on_ack(const AckSummary& ack) {
 }
 
 void NewReno::on_loss(std::uint32_t in_flight) {
-    threshold_ = half_of(in_flight);  // RFC 5681 equation 4
+    threshold_ = half_of(in_flight);  // RFC 5681 equation 4, 5681-M8
     window_ = threshold_;
     credit_ = 0;
 }
 
 void NewReno::on_recovered(std::uint32_t in_flight) {
-    // RFC 6582 §3.2 step 3, first choice: no burst of what the pipe has lost meanwhile.
+    // 5681-M10; RFC 6582 §3.2 step 3, first choice: no burst of what the pipe has lost meanwhile.
     window_ = std::min(threshold_, std::max(in_flight, 1U) + 1);
     credit_ = 0;
 }
 
 void NewReno::on_timeout(std::uint32_t in_flight, bool first) {
     if (first) {
-        threshold_ = half_of(in_flight);
+        threshold_ = half_of(in_flight);  // RFC 5681 §3.1, 5681-M6
     }
-    window_ = 1;  // the loss window of RFC 5681 §3.1
+    window_ = 1;  // the loss window of RFC 5681 §3.1, 5681-M7, 5681-M13
     credit_ = 0;
 }
 

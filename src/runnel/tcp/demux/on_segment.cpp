@@ -16,7 +16,7 @@ Segment unwrap_segment(Tcb& tcb, ArrivingSegment& arriving) {
         // Near SND.UNA, so that an ACK of anything in flight and one from long ago both fall right.
         unwrap(header.ack, tcb.snd.una), arriving.payload_size,
         // RFC 9293 §3.1, MUST-1 and REC-1: the window has no sign, and more than 32 bits of room.
-        // RFC 7323 §2.3: the window of a SYN is never scaled.
+        // RFC 7323 §2.3, 7323-M5; 7323-M3: the window of a SYN is never scaled.
         std::uint64_t{header.window} << (syn ? 0U : unsigned{tcb.options.send_scale}),
         arriving.gso_size, header.flags.fin()};
 }

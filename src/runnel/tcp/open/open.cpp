@@ -102,7 +102,7 @@ Result<ConnectionHandle> StackState::connect(Endpoint local, Endpoint remote,
                                              const ConnectionOptions& options, Instant now) {
     // RFC 9293 §3.9.1.1, MUST-46. A subnet's broadcast address is known to IP alone, which is asked before.
     const IpAddress& to = remote.address;
-    if (to.is_unspecified() || to.is_multicast() || to.is_limited_broadcast() || remote.port == 0) {
+    if (to.is_unspecified() || to.is_multicast() || to.is_limited_broadcast()) {
         return fail(Errc::argument_invalid);
     }
     const auto free = [&](std::uint16_t port) {
@@ -283,7 +283,7 @@ std::optional<std::uint16_t> StackState::free_port(const IpAddress& address, Ins
             take(c.tcb.tuple.local);
         }
     });
-    time_wait_.for_each([&](auto, TimeWaitEntry& entry) { take(entry.tuple.local); });
+    time_wait_.entries().for_each([&](auto, TimeWaitEntry& entry) { take(entry.tuple.local); });
     const auto free = [&](std::uint16_t port) {
         return !taken[port] && !listeners_.conflicts({address, port}, true);
     };
@@ -304,7 +304,7 @@ bool StackState::local_in_use(const Endpoint& local, bool dual_stack) {
             look(c.tcb.tuple.local);
         }
     });
-    time_wait_.for_each([&](auto, TimeWaitEntry& entry) { look(entry.tuple.local); });
+    time_wait_.entries().for_each([&](auto, TimeWaitEntry& entry) { look(entry.tuple.local); });
     return used;
 }
 

@@ -33,6 +33,7 @@ Plan plan_syn(const Tcb& tcb) {
 
 /// Segments the congestion window lets out now; one at least when nothing is in the network.
 std::uint32_t congestion_room(const Tcb& tcb) {
+    // RFC 5681 §3, 5681-M1.
     const std::uint32_t flight = tcb.in_flight();
     const std::uint32_t window = tcb.controller.window();
     return window > flight ? window - flight : 0;
@@ -62,7 +63,7 @@ Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
     std::uint64_t most = std::uint64_t{std::max(room, 1U)} * plan.mss;
     most = std::min<std::uint64_t>(
         most, may_be_super(tcb, config, plan.seq) ? kMaxSuperSegment : plan.mss);
-    // RFC 9293 §3.8.6: a peer that shrank its window gets what fits (MUST-34, SHLD-16), and one segment at
+    // RFC 9293 §3.8.6: a peer that shrank its window gets what fits (MUST-34, SHLD-16, 7323-M6), and one segment at
     // least, though it lie beyond the edge (MAY-7).
     const std::uint64_t window =
         std::max<std::uint64_t>(distance(plan.seq, tcb.snd.right_edge()), plan.mss);

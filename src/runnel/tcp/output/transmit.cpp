@@ -34,7 +34,7 @@ void syn_options(const Tcb& tcb, const TcpConfig& config, TcpOptions& options) {
     const bool answer = tcb.state != State::syn_sent;
     options.mss =
         tcb.options.local_mss;  // MUST-14, SHLD-5, MAY-3: always sent; MUST-65: and only here
-    // An answer carries only what the SYN offered; a first SYN all we can.
+    // An answer carries only what the SYN offered; a first SYN all we can (2018-M1: and nothing else).
     if (answer ? tcb.options.sack : config.sack) {
         options.sack_permitted = true;
     }
@@ -48,11 +48,13 @@ void fill_options(Tcb& tcb, const Plan& plan, Effects& effects, TcpOptions& opti
     if (syn) {
         syn_options(tcb, effects.config(), options);
     }
+    // RFC 7323 §3.2, 7323-M7.
     const bool first_syn = syn && tcb.state == State::syn_sent;
     if (first_syn ? effects.config().timestamps : tcb.options.timestamps) {
         options.timestamps =
             TcpTimestamps{tcb.timestamp(effects.now), first_syn ? 0 : tcb.options.ts_recent};
     }
+    // RFC 2018 §4, 2018-M2.
     if (syn || !tcb.options.sack || plan.kind == Plan::Kind::reset) {
         return;
     }
@@ -127,7 +129,7 @@ void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
         case Plan::Kind::keepalive: tcb.keepalive_due = false; break;
         default: break;
     }
-    // RFC 6298 §5.1: whatever takes up sequence numbers starts the timer where it isn't running.
+    // RFC 6298 §5.1, 6298-M6: whatever takes up sequence numbers starts the timer where it isn't running.
     if (!tcb.retransmission.empty() && !tcb.timers.armed(Timer::retransmit)) {
         tcb.timers.arm(Timer::retransmit, effects.now + tcb.rto(config));
     }

@@ -25,12 +25,12 @@ std::uint16_t advertise_window(Tcb& tcb, bool syn) {
     }
     const std::uint64_t window = tcb.rcv.wnd();
     if (syn) {
-        // Unscaled on a SYN (RFC 7323 §2.2).
+        // Unscaled on a SYN (RFC 7323 §2.2, 7323-M3).
         const std::uint64_t field = std::min<std::uint64_t>(window, 65'535);
         tcb.rcv.right_edge = std::max(promised, tcb.rcv.nxt + field);
         return static_cast<std::uint16_t>(field);
     }
-    // Rounded up, so that scaling never takes back an octet that was promised.
+    // RFC 7323 §2.3, 7323-M5; rounded up, so that scaling never takes back an octet that was promised.
     const unsigned scale = tcb.options.receive_scale;
     const std::uint64_t unit = std::uint64_t{1} << scale;
     const std::uint64_t field = std::min<std::uint64_t>((window + unit - 1) / unit, 65'535);

@@ -60,7 +60,7 @@ public:
     [[nodiscard]] std::uint32_t segment_size() const { return segment_size_; }
     void set_segment_size(std::uint32_t size) { segment_size_ = static_cast<std::uint16_t>(size); }
     [[nodiscard]] Duration delay(const TcpConfig& config) const {
-        // RFC 9293 §3.8.6.3, SHLD-18; MUST-40: the configuration keeps it below 0.5 s.
+        // RFC 9293 §3.8.6.3, SHLD-18; MUST-40, 5681-M11: the configuration keeps it below 0.5 s.
         return std::clamp(delay_, config.delayed_ack_min, config.delayed_ack_max);
     }
 

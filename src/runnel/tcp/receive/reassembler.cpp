@@ -440,6 +440,7 @@ void Reassembler::pop_front(std::size_t size) {
 }
 
 void Reassembler::sack_blocks(SackBlocks& out, std::size_t max) const {
+    // RFC 2018 §4, 2018-M3: the block heard of last comes first; 2018-M6: and none that is not held.
     max = std::min(max, out.capacity());
     if (state_ == nullptr || out.size() >= max) {
         return;

@@ -20,7 +20,7 @@ void RttEstimator::sample(Duration rtt, Instant now, std::uint32_t flight_segmen
     }
     const std::int64_t measured = rtt.ns << kFractionBits;
     if (!has_sample()) {
-        // RFC 6298 §2.2: SRTT = R, RTTVAR = R / 2.
+        // RFC 6298 §2.2, 6298-M1: SRTT = R, RTTVAR = R / 2.
         smoothed_ = measured;
         variation_ = measured / 2;
         return;
@@ -36,7 +36,7 @@ void RttEstimator::sample(Duration rtt, Instant now, std::uint32_t flight_segmen
         // is no reason to wait longer, so it counts an eighth.
         variation_divisor *= 8;
     }
-    // RFC 6298 §2.3: RTTVAR first, with the old SRTT.
+    // RFC 6298 §2.3, 6298-M2: RTTVAR first, with the old SRTT.
     variation_ += (deviation - variation_) / variation_divisor;
     smoothed_ += error / (8 * samples);
 }
@@ -44,7 +44,7 @@ void RttEstimator::sample(Duration rtt, Instant now, std::uint32_t flight_segmen
 Duration RttEstimator::rto(const TcpConfig& config) const {
     Duration timeout = config.rto_initial;  // RFC 6298 §2.1
     if (has_sample()) {
-        // RFC 6298 §2.3: SRTT + max(G, K * RTTVAR), K = 4; Linux has the least timeout in G's
+        // RFC 6298 §2.3, 6298-M5: SRTT + max(G, K * RTTVAR), K = 4; Linux has the least timeout in G's
         // place.
         const Duration floor = config.linux_rto ? config.rto_min : kClockGranularity;
         timeout = smoothed() + std::max(floor, variation() * 4);

@@ -47,7 +47,7 @@ bool waited_too_long(const Tcb& tcb, Instant since, std::uint32_t orphan_tries, 
     return waited >= time_of_retries(config.retries2, config);
 }
 
-/// Counts a timeout; the next one takes twice as long (RFC 6298 §5.5, RFC 9293 §3.8.2, MUST-19).
+/// Counts a timeout; the next one takes twice as long (RFC 6298 §5.5, 6298-M7, RFC 9293 §3.8.2, MUST-19).
 void note_timeout(Tcb& tcb) {
     if (tcb.recovery.timeouts < 255) {
         ++tcb.recovery.timeouts;
@@ -124,7 +124,8 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
     }
     note_r1(tcb, effects);
     effects.decide(tcb, Decision::tcp_note_retransmission_timeout, tcb.recovery.timeouts);
-    // The peer may drop what it had only sacked; where the head is sacked it has (RFC 2018 §8).
+    // The peer may drop what it had only sacked; where the head is sacked it has (RFC 2018 §5, §8,
+    // 2018-M4).
     if (tcb.retransmission.front().sacked) {
         effects.decide(tcb, Decision::tcp_note_sack_reneging);
         tcb.retransmission.forget_sacked();
