@@ -156,10 +156,15 @@ void detect_loss(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects&
     }
 }
 
+/// An initial window that RFC 5681 would not allow is RFC 6928's, and goes with later rules throughout.
+bool by_rfc6928(const TcpConfig& config) {
+    return config.initial_window_segments > 4;
+}
+
 /// What the handshake says about the initial window.
 void limit_initial_window(Tcb& tcb, const TcpConfig& config) {
     // 5681-M4: a lost SYN or SYN,ACK, start with one segment; RFC 6928 §2, for its larger windows: two of them.
-    const bool rfc6928 = config.initial_window_segments > 4;
+    const bool rfc6928 = by_rfc6928(config);
     if (tcb.syn_transmissions > (rfc6928 ? 2 : 1)) {
         tcb.controller.on_idle(1);
     } else if (!rfc6928 && tcb.send_mss(config) > 2190) {
@@ -167,7 +172,7 @@ void limit_initial_window(Tcb& tcb, const TcpConfig& config) {
     }
 }
 
-void grow_window(Tcb& tcb, const AckSummary& summary) {
+void grow_window(Tcb& tcb, AckSummary summary, const TcpConfig& config) {
     // 5681-M3: the SYN is no segment here.
     if (summary.segments_acked == 0 || tcb.recovery.state == RecoveryState::recovery) {
         return;
@@ -176,6 +181,9 @@ void grow_window(Tcb& tcb, const AckSummary& summary) {
     const bool used = tcb.window_limited || (tcb.controller.in_slow_start() &&
                                              tcb.controller.window() < 2 * summary.flight_before);
     if (used) {
+        if (!by_rfc6928(config) && tcb.controller.in_slow_start()) {
+            summary.segments_acked = 1;  // RFC 5681 §3.1, 5681-M1: at most SMSS for each ACK
+        }
         tcb.controller.on_ack(summary);
     }
 }
@@ -204,8 +212,12 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
     if (summary.is_duplicate) {
         effects.decide(tcb, Decision::tcp_accept_duplicate_ack, segment);
     }
+    const bool recovering = tcb.recovery.state == RecoveryState::recovery;
     detect_loss(tcb, segment, summary, effects);
-    grow_window(tcb, summary);
+    if (!recovering) {
+        grow_window(tcb, summary,
+                    effects.config());  // 5681-M10: the ACK that ends recovery deflates only
+    }
     if (summary.syn_acked) {
         limit_initial_window(tcb, effects.config());
     }
