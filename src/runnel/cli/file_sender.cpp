@@ -21,6 +21,9 @@ namespace {
 constexpr std::uint32_t kPiece = 64 * 1024;
 /// Slices of one write: enough that waking up for the next costs little, few enough to stay in the cache.
 constexpr std::size_t kSlicesOfWrite = 4;
+/// A write that took more than this part of the idle limit makes the next one small.
+constexpr std::int64_t kSlowPart = 32;
+constexpr std::uint32_t kSlowPiece = 4096;
 constexpr Duration kNoMemoryDelay = milliseconds(1);
 
 /// A slice of at most `size` bytes of the file; empty at its end, none when the pool has no chunk.
@@ -41,17 +44,21 @@ std::optional<Slice> read_slice(BufferPool& pool, int fd, std::uint64_t offset, 
 
 }  // namespace
 
-net::awaitable<std::uint64_t> send_file(tcp::socket& socket, int fd, std::uint64_t size,
-                                        Duration idle) {
+net::awaitable<std::uint64_t> send_file(tcp::socket& socket, int fd, std::uint64_t offset,
+                                        std::uint64_t size, Duration idle) {
     BufferPool& pool = socket.driver().host().pool();
     std::uint64_t sent = 0;
     bool ended = false;
+    bool slow = false;
     while (sent < size && !ended) {
         SliceList slices;
         std::uint64_t next = sent;
-        while (next < size && slices.size() < kSlicesOfWrite) {
-            const auto want = std::min<std::uint64_t>(size - next, kPiece);
-            std::optional<Slice> slice = read_slice(pool, fd, next, want);
+        // A write is progress only once all of it has been taken: a slow reader gets small ones.
+        const std::size_t most_slices = slow ? 1 : kSlicesOfWrite;
+        const std::uint32_t most_bytes = slow ? kSlowPiece : kPiece;
+        while (next < size && slices.size() < most_slices) {
+            const auto want = std::min<std::uint64_t>(size - next, most_bytes);
+            std::optional<Slice> slice = read_slice(pool, fd, offset + next, want);
             if (!slice) {
                 break;
             }
@@ -69,7 +76,9 @@ net::awaitable<std::uint64_t> send_file(tcp::socket& socket, int fd, std::uint64
             co_await pause.async_wait(net::use_awaitable);
             continue;
         }
+        const Instant begin = socket.driver().now();
         co_await socket.async_write_slices(std::move(slices), net::use_awaitable);
+        slow = (socket.driver().now() - begin).ns > idle.ns / kSlowPart;
         sent = next;
     }
     co_return sent;

@@ -55,7 +55,7 @@ net::awaitable<HttpAnswer> http_exchange(Driver& driver, const HttpRequest& requ
     socket.expires_after(request.idle);
     co_await net::async_write(socket, net::buffer(head), net::use_awaitable);
     if (request.body_fd >= 0) {
-        co_await send_file(socket, request.body_fd, request.body_size, request.idle);
+        co_await send_file(socket, request.body_fd, 0, request.body_size, request.idle);
     }
 
     stage = HttpStage::receiving;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runnel/asio/driver.hpp"
@@ -36,8 +37,12 @@ struct HttpServerOptions {
     };
     std::map<std::string, NamedFile> files;
     std::uint32_t max_connections = 10'000;
-    Duration idle = seconds(60);  ///< greatest time without progress on a connection
+    Duration idle = seconds(60);         ///< greatest time without progress on a connection
+    Duration header_time = seconds(20);  ///< from a request's first byte to the end of its header
     std::function<void(const HttpExchange&)> on_exchange;
+    /// A connection begins (`requests` none), or has ended after so many.
+    std::function<void(const Endpoint& client, std::optional<std::uint64_t> requests)>
+        on_connection;
     std::function<void()> on_connection_end;
 };
 
@@ -50,7 +55,7 @@ public:
 
     /// Throws system_error when the endpoint can't be had.
     void listen(const Endpoint& local);
-    /// No further connections.
+    /// No further connections. Those that wait for a request are closed, the others after their answer.
     void stop();
     [[nodiscard]] std::uint32_t open_connections() const;
 

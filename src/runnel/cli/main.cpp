@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
     runnel::add_get(program, exit_code);
     runnel::add_nc(program, exit_code);
     runnel::add_ladder(program, exit_code);
+    runnel::add_doctor(program, exit_code);
     runnel::add_completion(program, exit_code);
     runnel::add_man(program, exit_code);
     try {

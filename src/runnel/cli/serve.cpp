@@ -38,9 +38,11 @@ struct ServeArguments {
     bool discard = false;
     bool chargen = false;
     bool quiet = false;
+    bool verbose = false;
     std::uint64_t exit_after = 0;
     std::uint32_t max_connections = 10'000;
     std::uint32_t idle_seconds = 60;
+    std::uint32_t header_seconds = 20;
 
     [[nodiscard]] std::optional<Service> service() const {
         if (echo) {
@@ -89,6 +91,15 @@ void print_exchange(const HttpExchange& exchange, bool json) {
     fmt::print(stderr, "{}\n", line);
 }
 
+void print_connection(const Endpoint& client, std::optional<std::uint64_t> requests) {
+    if (requests) {
+        fmt::print(stderr, "{} has gone after {} request{}\n", to_string(client), *requests,
+                   *requests == 1 ? "" : "s");
+    } else {
+        fmt::print(stderr, "{} has connected\n", to_string(client));
+    }
+}
+
 /// The server of one run and its end.
 class ServeRun {
 public:
@@ -110,11 +121,15 @@ public:
         options.upload_directory = arguments.upload;
         options.max_connections = arguments.max_connections;
         options.idle = seconds(arguments.idle_seconds);
+        options.header_time = seconds(arguments.header_seconds);
         options.on_connection_end = ended;
         if (!arguments.quiet || arguments.output.json) {
             options.on_exchange = [json = arguments.output.json](const HttpExchange& exchange) {
                 print_exchange(exchange, json);
             };
+        }
+        if (arguments.verbose) {
+            options.on_connection = print_connection;
         }
         web_ = std::make_unique<HttpServer>(session.driver(), std::move(options));
     }
@@ -281,11 +296,21 @@ void add_serve(CLI::App& program, int& exit_code) {
         ->type_name("SECONDS")
         ->check(CLI::Range(1, 86'400))
         ->capture_default_str();
-    command->add_flag("-q,--quiet", arguments->quiet, "Do not print requests");
+    command
+        ->add_option("--header-time", arguments->header_seconds,
+                     "Answer 408 when a request's header isn't complete after so long")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(1, 86'400))
+        ->capture_default_str();
+    CLI::Option* quiet = command->add_flag("-q,--quiet", arguments->quiet, "Do not print requests");
+    command->add_flag("-v,--verbose", arguments->verbose, "Print connections too")->excludes(quiet);
     add_host_options(*command, arguments->host);
     add_output_options(*command, arguments->output);
     command->footer(
-        "Runs until SIGINT or SIGTERM. Requests are printed on stderr, with -j as JSON on stdout.\n\n"
+        "A directory is listed as HTML, or as JSON for `?json` or an Accept header that prefers it.\n"
+        "Range, If-Range, ETag and the conditional headers are honoured. Nothing outside of DIR is\n"
+        "served, whatever links lead there. Requests are printed on stderr, with -j as JSON on stdout.\n"
+        "SIGINT or SIGTERM: no further connections, those that are busy finish (at most 3 s), exit 0.\n\n"
         "Example, in a private network with the kernel's curl as the client:\n"
         "  unshare -rn sh -c 'runnel serve --link tun --listen 80 --exit-after 1 . & sleep 1; "
         "curl -s http://10.9.0.2/; wait'");

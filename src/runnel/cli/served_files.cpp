@@ -16,6 +16,10 @@
 #include <cerrno>
 #include <vector>
 
+#include "runnel/cli/http_text.hpp"
+#include "runnel/report/json_writer.hpp"
+#include "runnel/report/text.hpp"
+
 namespace runnel {
 
 namespace {
@@ -47,44 +51,74 @@ FileDescriptor open_root(const std::string& root) {
     return FileDescriptor(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += c;
-        }
+struct Entry {
+    std::string name;  ///< of a directory with a slash at its end
+    bool directory = false;
+    std::uint64_t size = 0;
+    std::int64_t modified = 0;  ///< seconds since 1970
+};
+
+struct Listing {
+    std::vector<Entry> entries;  ///< directories first, each kind by name
+    std::size_t left_out = 0;
+};
+
+/// Of a link what it leads to; nothing is said of what leads nowhere or isn't served.
+std::optional<Entry> entry_of(int directory, const char* name) {
+    struct stat info{};
+    const FileDescriptor fd = open_beneath(directory, name, O_PATH);
+    if (!fd.valid() || ::fstat(fd.get(), &info) != 0 ||
+        (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))) {
+        return std::nullopt;
     }
-    return out;
+    Entry entry;
+    entry.directory = S_ISDIR(info.st_mode);
+    entry.name = std::string(name) + (entry.directory ? "/" : "");
+    entry.size = entry.directory ? 0 : static_cast<std::uint64_t>(info.st_size);
+    entry.modified = info.st_mtim.tv_sec;
+    return entry;
 }
 
-std::string percent_encoded(std::string_view name) {
-    constexpr std::string_view kPlain = "-._~/";
-    std::string out;
-    for (const char c : name) {
-        const bool alphanumeric =
-            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (alphanumeric || kPlain.find(c) != std::string_view::npos) {
-            out += c;
-        } else {
-            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+Listing list_directory(const std::string& root, const ServedFile& directory) {
+    Listing listing;
+    const FileDescriptor base = open_root(root);
+    FileDescriptor fd = open_beneath(base.get(), directory.name, O_RDONLY | O_DIRECTORY);
+    if (DIR* list = ::fdopendir(fd.get())) {
+        const int inside = fd.release();
+        while (const dirent* found = ::readdir(list)) {
+            const char* name = static_cast<const char*>(found->d_name);
+            if (name[0] == '.') {
+                continue;
+            }
+            if (listing.entries.size() >= kMaxEntries) {
+                ++listing.left_out;
+            } else if (auto entry = entry_of(inside, name)) {
+                listing.entries.push_back(std::move(*entry));
+            }
         }
+        ::closedir(list);
     }
-    return out;
+    std::sort(listing.entries.begin(), listing.entries.end(), [](const Entry& a, const Entry& b) {
+        return a.directory != b.directory ? a.directory : a.name < b.name;
+    });
+    return listing;
 }
 
 }  // namespace
 
-std::optional<std::string> path_of_target(std::string_view target) {
+std::optional<std::string> decoded_path(std::string_view target) {
+    if (const std::size_t mark = target.find("://");
+        mark != std::string_view::npos && target.find_first_of("/?#") > mark) {
+        // RFC 9112 §3.2.2: the absolute form, whose authority is ours whatever it says.
+        const std::size_t slash = target.find_first_of("/?#", mark + 3);
+        target = slash == std::string_view::npos ? "/" : target.substr(slash);
+    }
     target = target.substr(0, target.find_first_of("?#"));
     if (!target.starts_with('/')) {
         return std::nullopt;
     }
     std::string path;
-    for (std::size_t i = 0; i < target.size(); ++i) {
+    for (std::size_t i = 1; i < target.size(); ++i) {
         char c = target[i];
         if (c == '%') {
             const int high = i + 1 < target.size() ? hex_digit(target[i + 1]) : -1;
@@ -100,17 +134,39 @@ std::optional<std::string> path_of_target(std::string_view target) {
         }
         path += c;
     }
-    path.erase(0, 1);
-    std::string_view rest = path;
-    while (!rest.empty()) {
-        const std::size_t slash = rest.find('/');
-        const std::string_view name = rest.substr(0, slash);
-        if (name.empty() || name == "." || name == "..") {
-            return std::nullopt;
-        }
-        rest = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
-    }
     return path;
+}
+
+bool is_plain_path(std::string_view path) {
+    while (!path.empty()) {
+        const std::size_t slash = path.find('/');
+        const std::string_view name = path.substr(0, slash);
+        if (name.empty() || name == "." || name == "..") {
+            return false;
+        }
+        path = slash == std::string_view::npos ? "" : path.substr(slash + 1);
+    }
+    return true;
+}
+
+std::optional<std::string> path_of_target(std::string_view target) {
+    std::optional<std::string> path = decoded_path(target);
+    return path && is_plain_path(*path) ? path : std::nullopt;
+}
+
+std::string_view query_of_target(std::string_view target) {
+    target = target.substr(0, target.find('#'));
+    const std::size_t mark = target.find('?');
+    return mark == std::string_view::npos ? "" : target.substr(mark + 1);
+}
+
+FileFacts facts_of(int fd) {
+    struct stat info{};
+    if (::fstat(fd, &info) != 0) {
+        return {};
+    }
+    return {static_cast<std::uint64_t>(info.st_size),
+            std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
 ServedFile open_served(const std::string& root, const std::string& path) {
@@ -136,6 +192,8 @@ ServedFile open_served(const std::string& root, const std::string& path) {
         if (S_ISREG(info.st_mode)) {
             served.kind = ServedFile::Kind::file;
             served.size = static_cast<std::uint64_t>(info.st_size);
+            served.modified_ns =
+                std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
             served.name = name;
             served.fd = std::move(fd);
             return served;
@@ -148,41 +206,53 @@ ServedFile open_served(const std::string& root, const std::string& path) {
 }
 
 std::string directory_page(const std::string& root, const ServedFile& directory) {
-    std::vector<std::string> names;
-    std::size_t more = 0;
-    const FileDescriptor base = open_root(root);
-    FileDescriptor fd = open_beneath(base.get(), directory.name, O_RDONLY | O_DIRECTORY);
-    if (DIR* list = ::fdopendir(fd.get())) {
-        (void)fd.release();
-        while (const dirent* entry = ::readdir(list)) {
-            std::string name = static_cast<const char*>(entry->d_name);
-            if (name.starts_with('.')) {
-                continue;
-            }
-            if (names.size() >= kMaxEntries) {
-                ++more;
-                continue;
-            }
-            names.push_back(name + (entry->d_type == DT_DIR ? "/" : ""));
-        }
-        ::closedir(list);
-    }
-    std::sort(names.begin(), names.end());
-    const std::string title = escaped("/" + directory.name);
+    const Listing listing = list_directory(root, directory);
+    const std::string title = html_escaped("/" + directory.name);
     std::string page = fmt::format(
-        "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{}</title>\n<h1>{}</h1>\n<ul>\n", title,
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{0}</title>\n"
+        "<style>td {{ padding-right: 2em }} td:nth-child(2) {{ text-align: right }}</style>\n"
+        "<h1>{0}</h1>\n<table>\n",
         title);
     if (!directory.name.empty()) {
-        page += "<li><a href=\"../\">../</a></li>\n";
+        page += "<tr><td><a href=\"../\">../</a></td></tr>\n";
     }
-    for (const std::string& name : names) {
-        page += fmt::format("<li><a href=\"/{}\">{}</a></li>\n",
-                            percent_encoded(directory.name + name), escaped(name));
+    for (const Entry& entry : listing.entries) {
+        page += fmt::format("<tr><td><a href=\"/{}\">{}</a></td><td>{}</td><td>{}</td></tr>\n",
+                            percent_encoded(directory.name + entry.name), html_escaped(entry.name),
+                            entry.directory ? "" : report::bytes_text(entry.size),
+                            http_date(entry.modified));
     }
-    if (more != 0) {
-        page += fmt::format("<li>and {} more</li>\n", more);
+    if (listing.left_out != 0) {
+        page += fmt::format("<tr><td>and {} more</td></tr>\n", listing.left_out);
     }
-    return page + "</ul>\n";
+    return page + "</table>\n</html>\n";
+}
+
+std::string directory_json(const std::string& root, const ServedFile& directory) {
+    const Listing listing = list_directory(root, directory);
+    std::string text;
+    report::JsonWriter writer(text);
+    writer.begin_object();
+    writer.text("path", "/" + directory.name);
+    writer.begin_array("entries");
+    for (const Entry& entry : listing.entries) {
+        writer.begin_object();
+        std::string_view name = entry.name;
+        name.remove_suffix(entry.directory ? 1 : 0);
+        writer.text("name", name);
+        writer.text("type", entry.directory ? "directory" : "file");
+        if (!entry.directory) {
+            writer.number("size", entry.size);
+        }
+        writer.text("modified", http_date(entry.modified));
+        writer.end_object();
+    }
+    writer.end_array();
+    if (listing.left_out != 0) {
+        writer.number("left_out", listing.left_out);
+    }
+    writer.end_object();
+    return text + "\n";
 }
 
 std::string_view media_type(std::string_view name) {
