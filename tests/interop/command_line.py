@@ -4,12 +4,18 @@ command without --link shows."""
 
 import os
 import pathlib
+import re
 import subprocess
 
 import _world as world
 from _world import check, equal
 
-COMMANDS = ("demo", "serve", "get", "nc", "ladder")
+
+def commands():
+    """Whatever `runnel --help` lists."""
+    text = world.runnel("--help", text=True).stdout
+    listed = text[text.index("Subcommands:") :].split("\n\n")[0]
+    return re.findall(r"^  ([a-z][a-z-]*) ", listed, re.M)
 
 
 def shell(line, directory):
@@ -23,7 +29,7 @@ def shell(line, directory):
 
 def examples_of_help():
     with world.temporary() as name:
-        for command in ((), *((c,) for c in COMMANDS)):
+        for command in ((), *((c,) for c in commands())):
             done = world.runnel(*command, "--help", text=True)
             equal(done.returncode, 0, f"runnel {command} --help")
             tail = done.stdout[done.stdout.rindex("Example") :]
@@ -57,7 +63,8 @@ def examples_without_link():
 
 def mistakes():
     for arguments in ([], ["no-such-command"], ["get"], ["serve", "."], ["demo", "--link", "moon"],
-                      ["nc", "--link", "tun", "10.9.0.1"], ["ladder"]):  # fmt: skip
+                      ["nc", "--link", "tun", "10.9.0.1"], ["ladder"], ["nc", "-k", "--link", "wire", "10.9.0.1", "7"],
+                      ["nc", "-l", "-z", "--link", "tun", "7"], ["completion", "tcsh"], ["completion"]):  # fmt: skip
         done = world.runnel(*arguments, text=True)
         equal(done.returncode, 2, f"exit code of runnel {' '.join(arguments)}")
         equal(done.stdout, "", "stdout")

@@ -53,8 +53,8 @@ std::array<Example, 3> wire_examples(const std::string& self, std::string_view c
     }
     if (command == "nc") {
         return {{{"echo at the other end of a wire inside this process",
-                  "echo hello | " + self + " nc --link wire 10.9.0.1 7"},
-                 {"the same over IPv6", "echo hello | " + self + " nc --link wire fd09::1 7"},
+                  "echo hello | " + self + " nc -N --link wire 10.9.0.1 7"},
+                 {"the same over IPv6", "echo hello | " + self + " nc -N --link wire fd09::1 7"},
                  {"an endless stream of letters",
                   self + " nc --link wire 10.9.0.1 19 < /dev/null | head"}}};
     }

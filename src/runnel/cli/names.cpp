@@ -123,6 +123,67 @@ std::optional<Url> parse_url(std::string_view text) {
     return url;
 }
 
+namespace {
+
+/// RFC 3986 §5.2.4, for a path that begins with a slash.
+std::string without_dot_segments(std::string_view path) {
+    std::vector<std::string_view> kept;
+    bool ends_in_directory = false;
+    while (!path.empty()) {
+        path.remove_prefix(1);
+        const std::size_t end = std::min(path.find('/'), path.size());
+        const std::string_view segment = path.substr(0, end);
+        path.remove_prefix(end);
+        ends_in_directory = segment == "." || segment == "..";
+        if (segment == "..") {
+            if (!kept.empty()) {
+                kept.pop_back();
+            }
+        } else if (segment != ".") {
+            kept.push_back(segment);
+        }
+    }
+    std::string result;
+    for (const std::string_view segment : kept) {
+        result += fmt::format("/{}", segment);
+    }
+    return ends_in_directory || result.empty() ? result + "/" : result;
+}
+
+}  // namespace
+
+std::optional<Url> resolve_reference(const Url& base, std::string_view reference) {
+    reference = reference.substr(0, reference.find('#'));
+    const std::size_t colon = reference.find(':');
+    if (colon != std::string_view::npos && colon < reference.find_first_of("/?")) {
+        const bool hierarchical = reference.substr(colon).starts_with("://");
+        return hierarchical ? parse_url(reference) : std::nullopt;
+    }
+    if (reference.starts_with("//")) {
+        return parse_url(fmt::format("{}:{}", base.scheme, reference));
+    }
+    const std::string_view base_path =
+        std::string_view(base.target).substr(0, base.target.find('?'));
+    std::string path(reference.substr(0, reference.find('?')));
+    std::string query(reference.substr(path.size()));
+    if (path.empty()) {
+        path = base_path;
+        if (query.empty()) {
+            query = base.target.substr(base_path.size());
+        }
+    } else if (path.front() != '/') {
+        path = std::string(base_path.substr(0, base_path.rfind('/') + 1)) + path;
+    }
+    return parse_url(
+        fmt::format("{}://{}{}{}", base.scheme, base.authority, without_dot_segments(path), query));
+}
+
+std::string file_name_of(const Url& url) {
+    const std::string path = url.target.substr(0, url.target.find('?'));
+    const std::string name = path.substr(path.rfind('/') + 1);
+    return name == "." || name == ".." ? "" : name;
+}
+
 std::optional<ListenAddress> parse_listen_address(std::string_view text) {
     if (const auto port = parse_port(text)) {
         return ListenAddress{std::nullopt, *port};

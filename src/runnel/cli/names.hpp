@@ -22,10 +22,17 @@ struct Url {
     std::uint16_t port = 0;
     std::string target;     ///< path and query, at least "/"
     std::string authority;  ///< host and port as in a Host header
+    [[nodiscard]] std::string text() const { return scheme + "://" + authority + target; }
 };
 
 /// An http or other URL, or none when it can't be one. Without a scheme it is http.
 [[nodiscard]] std::optional<Url> parse_url(std::string_view text);
+
+/// What a Location header means on a page of `base` (RFC 3986 §5.2); none when it can't be a URL.
+[[nodiscard]] std::optional<Url> resolve_reference(const Url& base, std::string_view reference);
+
+/// The last name of a URL's path, for a file to be called after; empty when there is none that can.
+[[nodiscard]] std::string file_name_of(const Url& url);
 
 /// "PORT", "ADDRESS:PORT" or "[V6]:PORT"; the address is empty when only a port is given.
 struct ListenAddress {

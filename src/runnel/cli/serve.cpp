@@ -7,6 +7,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -100,6 +101,10 @@ void print_connection(const Endpoint& client, std::optional<std::uint64_t> reque
     }
 }
 
+/// How often, and how far apart, a server that stops looks whether its last answers have been taken: 3 s.
+constexpr int kStopSteps = 150;
+constexpr std::chrono::milliseconds kStopStep{20};
+
 /// The server of one run and its end.
 class ServeRun {
 public:
@@ -173,6 +178,11 @@ public:
     net::awaitable<int> run() {
         boost::system::error_code ignored;
         co_await stopped_.async_wait(net::redirect_error(net::use_awaitable, ignored));
+        // Answers that are on their way may arrive; services without an end of their own have no such.
+        for (int i = 0; i < kStopSteps && web_ != nullptr && web_->open_connections() != 0; ++i) {
+            stopped_.expires_after(kStopStep);
+            co_await stopped_.async_wait(net::redirect_error(net::use_awaitable, ignored));
+        }
         co_return kExitOk;
     }
 

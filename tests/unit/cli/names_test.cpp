@@ -98,6 +98,59 @@ TEST(Names, ComeFromTheHostsFile) {
     EXPECT_EQ(resolve_name("[fd09::7]", file).size(), 1u) << "a literal is its own address";
 }
 
+TEST(Names, ReferencesAreResolvedAsTheRfcSays) {
+    // The examples of RFC 3986 §5.4 that an http URL without parameters can have.
+    const Url base = *parse_url("http://a/b/c/d;p?q");
+    const std::pair<const char*, const char*> cases[] = {
+        {"g", "http://a/b/c/g"},
+        {"./g", "http://a/b/c/g"},
+        {"g/", "http://a/b/c/g/"},
+        {"/g", "http://a/g"},
+        {"//g", "http://g/"},
+        {"?y", "http://a/b/c/d;p?y"},
+        {"g?y", "http://a/b/c/g?y"},
+        {"#s", "http://a/b/c/d;p?q"},
+        {"g#s", "http://a/b/c/g"},
+        {";x", "http://a/b/c/;x"},
+        {"", "http://a/b/c/d;p?q"},
+        {".", "http://a/b/c/"},
+        {"..", "http://a/b/"},
+        {"../g", "http://a/b/g"},
+        {"../..", "http://a/"},
+        {"../../g", "http://a/g"},
+        {"../../../g", "http://a/g"},
+        {"/./g", "http://a/g"},
+        {"/../g", "http://a/g"},
+        {"g.", "http://a/b/c/g."},
+        {"..g", "http://a/b/c/..g"},
+        {"./../g", "http://a/b/g"},
+        {"./g/.", "http://a/b/c/g/"},
+        {"g/./h", "http://a/b/c/g/h"},
+        {"g/../h", "http://a/b/c/h"},
+        {"g?y/../x", "http://a/b/c/g?y/../x"},
+        {"http://other:8080/x", "http://other:8080/x"},
+        {"/a?b=http://c/d", "http://a/a?b=http://c/d"},
+    };
+    for (const auto& [reference, wanted] : cases) {
+        const auto url = resolve_reference(base, reference);
+        ASSERT_TRUE(url) << reference;
+        EXPECT_EQ(url->text(), wanted) << reference;
+    }
+    for (const char* reference :
+         {"mailto:x", "javascript:alert(1)", "//", "http://", "a b", "/\r\n"}) {
+        EXPECT_FALSE(resolve_reference(base, reference)) << reference;
+    }
+}
+
+TEST(Names, AFileIsCalledAfterItsUrl) {
+    const auto name = [](const char* text) { return file_name_of(*parse_url(text)); };
+    EXPECT_EQ(name("http://a/b/c.txt?x/y"), "c.txt");
+    EXPECT_EQ(name("http://a/b/"), "");
+    EXPECT_EQ(name("http://a"), "");
+    EXPECT_EQ(name("http://a/.."), "");
+    EXPECT_EQ(name("http://a/.hidden"), ".hidden");
+}
+
 TEST(ServedFiles, PathsAreDecodedAndNeverLeadOut) {
     EXPECT_EQ(path_of_target("/"), "");
     EXPECT_EQ(path_of_target("/a/b%20c?query"), "a/b c");
