@@ -27,6 +27,12 @@ public:
         arrives(std::move(s));
         drain(sent());
     }
+    /// From now on the peer is this port; each has numbers of its own.
+    void from(int port) {
+        numbers_[tuple.remote.port] = our_iss;
+        tuple.remote.port = static_cast<std::uint16_t>(port);
+        our_iss = numbers_[tuple.remote.port];
+    }
     /// After a call of the user.
     void then() { drain(sent()); }
     void write(std::string_view text, SendFlags flags = {}) {
@@ -55,6 +61,26 @@ public:
             return;
         }
         lines_.push_back("= " + describe_status(*found));
+    }
+    /// What the user's side shows: readiness, what can be read, and the events since it was last asked.
+    void look_ready() {
+        static constexpr std::string_view kBits[] = {"readable",    "writable", "urgent",
+                                                     "peer closed", "hang-up",  "error"};
+        std::string text = "? ";
+        for (std::size_t i = 0; i < std::size(kBits); ++i) {
+            if ((stack().readiness(connection).bits & (1U << i)) != 0) {
+                text += fmt::format("{}, ", kBits[i]);
+            }
+        }
+        std::vector<UserEvent> events;
+        stack().take_events(events);
+        std::size_t listeners = 0;
+        for (const UserEvent& event : events) {
+            listeners += event.is_listener ? 1U : 0U;
+        }
+        lines_.push_back(fmt::format(
+            "{}{} octets{}; events {}, of listeners {}", text, stack().readable(connection),
+            stack().at_urgent_mark(connection) ? " at the mark" : "", events.size(), listeners));
     }
     /// All there is.
     void look_around() {
@@ -86,6 +112,7 @@ private:
     std::vector<std::string> lines_;
     std::optional<std::uint32_t> first_stamp_;
     std::uint32_t last_stamp_ = 0;
+    std::map<std::uint16_t, std::uint32_t> numbers_;
     std::deque<Sent> waiting_;
     std::uint64_t next_record_ = 1;
     std::map<std::uint64_t, std::uint64_t> newest_;  ///< of each connection, to check the chain

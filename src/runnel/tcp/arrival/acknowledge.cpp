@@ -31,18 +31,18 @@ void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& e
     if (!tcb.options.sack || options.sack.empty()) {
         return;
     }
-    summary.duplicate_sack = is_duplicate_sack(tcb, options);
-    if (summary.duplicate_sack) {
+    const bool duplicate = is_duplicate_sack(tcb, options);
+    if (duplicate) {
         effects.decide(tcb, Decision::tcp_note_duplicate_sack, segment);
     }
-    for (std::size_t i = summary.duplicate_sack ? 1 : 0; i < options.sack.size(); ++i) {
+    for (std::size_t i = duplicate ? 1 : 0; i < options.sack.size(); ++i) {
         const Seq64 left = unwrap(options.sack[i].left, tcb.snd.una);
         const Seq64 right = unwrap(options.sack[i].right, tcb.snd.una);
         // Blocks about what was never sent, or is acknowledged, are a mistake or a lie.
         if (left >= right || right > tcb.snd.nxt || left < tcb.snd.una) {
             continue;
         }
-        (void)tcb.retransmission.mark_sacked(left, right, summary, effects.now);
+        tcb.retransmission.mark_sacked(left, right, summary, effects.now);
     }
 }
 
@@ -193,7 +193,6 @@ void grow_window(Tcb& tcb, AckSummary summary, const TcpConfig& config) {
 void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects& effects) {
     AckSummary summary;
     summary.flight_before = tcb.in_flight();
-    summary.ece = segment.flags().ece();
     const bool advanced = segment.ack > tcb.snd.una;
     summary.advanced = advanced;
     // RFC 5681 §2: a duplicate ACK has data outstanding, no data, no SYN or FIN, the same number and window.

@@ -101,7 +101,7 @@ bool check_sequence(Tcb& tcb, const Segment& segment, Effects& effects) {
         if (tcb.state == State::syn_received && segment.flags().syn() &&
             segment.seq == tcb.rcv.irs) {
             effects.decide(tcb, Decision::tcp_accept_duplicate_syn, segment);
-            (void)tcb.retransmission.mark_all_lost();
+            tcb.retransmission.mark_all_lost();
             return false;
         }
         const bool old = segment.end() <= tcb.rcv.nxt;

@@ -57,7 +57,7 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
         tcb.snd.max_wnd = tcb.snd.wnd;
         tcb.snd.wl1 = segment.seq;
         tcb.snd.wl2 = tcb.snd.una;
-        (void)tcb.retransmission.mark_all_lost();
+        tcb.retransmission.mark_all_lost();
         return;
     }
     effects.decide(tcb, Decision::tcp_accept_syn_ack, segment);

@@ -246,8 +246,7 @@ void settle_timers(Tcb& tcb, const Plan& plan, Effects& effects) {
     const bool waits = tcb.unsent() > 0 || !tcb.retransmission.empty();
     if (plan.reason != tcb.last_hold && waits &&
         plan.reason != Decision::tcp_hold_nothing_to_send) {
-        effects.decide(tcb, plan.reason,
-                       static_cast<std::uint32_t>(std::min<std::uint64_t>(tcb.unsent(), ~0U)));
+        effects.decide(tcb, plan.reason, static_cast<std::uint32_t>(tcb.unsent()));
     }
     tcb.last_hold = plan.reason;
 }

@@ -1,5 +1,5 @@
-// What one ACK taught us. Recovery, congestion control, pacing and statistics all read this one value, so
-// that they can't disagree about what the ACK said.
+// What one ACK taught us. Recovery, congestion control and the RTT all read this one value, so that they
+// can't disagree about what the ACK said.
 #pragma once
 
 #include <cstdint>
@@ -9,28 +9,16 @@
 
 namespace runnel::tcp {
 
-/// Octets delivered between two instants, for rate-based controllers.
-struct RateSample {
-    std::uint64_t delivered = 0;  ///< octets delivered over `interval`
-    Duration interval = {};       ///< 0: no sample
-    bool application_limited = false;
-};
-
 struct AckSummary {
     bool advanced = false;             ///< SND.UNA has moved
     std::uint32_t segments_acked = 0;  ///< whole ones, cumulatively, with this ACK
     std::uint64_t octets_acked = 0;
-    std::uint32_t segments_sacked = 0;  ///< newly reported by SACK
-    std::uint32_t segments_lost = 0;    ///< newly deemed lost
+    std::uint32_t segments_lost = 0;   ///< newly deemed lost
     bool retransmitted_acked = false;  ///< some of what was acknowledged had been sent twice (Karn)
-    bool duplicate_sack = false;       ///< RFC 2883: something arrived twice
     bool is_duplicate = false;         ///< RFC 5681 §2: a duplicate ACK
     bool syn_acked = false;
-    bool fin_acked = false;
-    bool ece = false;
     Duration rtt = {};                ///< a valid sample, or 0
     std::uint32_t flight_before = 0;  ///< segments in flight before this ACK
-    RateSample rate;
 };
 
 }  // namespace runnel::tcp

@@ -54,7 +54,6 @@ void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summar
         const std::uint32_t before = r.segments();
         summary.octets_acked += numbers - (r.syn ? 1U : 0U) - (whole && r.fin ? 1U : 0U);
         summary.syn_acked |= r.syn;
-        summary.fin_acked |= whole && r.fin;
         count(r, false);
         if (whole) {
             summary.segments_acked += before;
@@ -105,24 +104,19 @@ bool RetransmissionQueue::split(std::size_t index, Seq64 at) {
     return true;
 }
 
-std::uint32_t RetransmissionQueue::mark_sacked(Seq64 left, Seq64 right, AckSummary& summary,
-                                               Instant now) {
-    if (records_.empty() || left >= right) {
-        return 0;
-    }
-    std::uint32_t news = 0;
+void RetransmissionQueue::mark_sacked(Seq64 left, Seq64 right, AckSummary& summary, Instant now) {
     for (std::size_t i = find(left); i < records_.size() && records_[i].begin < right; ++i) {
         if (records_[i].sacked) {
             continue;
         }
         if (records_[i].begin < left) {
             if (!split(i, left)) {
-                return news;
+                return;
             }
             continue;
         }
         if (records_[i].end > right && !split(i, right)) {
-            return news;
+            return;
         }
         SentRecord& r = records_[i];
         count(r, false);
@@ -133,10 +127,7 @@ std::uint32_t RetransmissionQueue::mark_sacked(Seq64 left, Seq64 right, AckSumma
         r.lost = false;
         r.retransmission_out = false;
         count(r, true);
-        news += r.segments();
     }
-    summary.segments_sacked += news;
-    return news;
 }
 
 std::uint32_t RetransmissionQueue::mark_lost_below_sacked(std::uint32_t threshold) {
@@ -180,22 +171,17 @@ std::uint32_t RetransmissionQueue::mark_first_lost() {
     return 0;
 }
 
-std::uint32_t RetransmissionQueue::mark_all_lost() {
-    std::uint32_t news = 0;
+void RetransmissionQueue::mark_all_lost() {
     for (std::size_t i = 0; i < records_.size(); ++i) {
         SentRecord& r = records_[i];
         if (r.sacked) {
             continue;
-        }
-        if (!r.lost) {
-            news += r.segments();
         }
         count(r, false);
         r.lost = true;
         r.retransmission_out = false;
         count(r, true);
     }
-    return news;
 }
 
 void RetransmissionQueue::mark_oversized_lost(std::uint32_t mss) {
@@ -256,15 +242,6 @@ void RetransmissionQueue::retransmitted(std::uint64_t length, std::uint16_t segm
         count(r, true);
         return;
     }
-}
-
-Seq64 RetransmissionQueue::highest_sacked() const {
-    for (std::size_t i = records_.size(); i-- > 0;) {
-        if (records_[i].sacked) {
-            return records_[i].end;
-        }
-    }
-    return records_.empty() ? Seq64{} : records_[0].begin;
 }
 
 void RetransmissionQueue::clear() {

@@ -67,8 +67,8 @@ public:
     /// of the newest segment that was sent only once).
     void acknowledge(Seq64 una, Instant now, AckSummary& summary);
 
-    /// Marks `[left, right)` as held by the peer; returns how many segments that was news for.
-    std::uint32_t mark_sacked(Seq64 left, Seq64 right, AckSummary& summary, Instant now);
+    /// Marks `[left, right)`, which is not empty, as held by the peer.
+    void mark_sacked(Seq64 left, Seq64 right, AckSummary& summary, Instant now);
     /// RFC 6675 §4 IsLost with records: marks every record with at least `threshold` segments sacked above
     /// it and not yet retransmitted; returns the segments newly marked.
     std::uint32_t mark_lost_below_sacked(std::uint32_t threshold);
@@ -76,7 +76,7 @@ public:
     /// returns the segments newly marked, 0 where its retransmission is still out.
     std::uint32_t mark_first_lost();
     /// After a retransmission timeout: everything not sacked is lost, retransmissions included.
-    std::uint32_t mark_all_lost();
+    void mark_all_lost();
     /// The path takes only segments of `mss` octets: larger ones that nobody has sacked are lost.
     void mark_oversized_lost(std::uint32_t mss);
     /// The peer has thrown away what it had sacked (RFC 2018 §8).
@@ -87,8 +87,6 @@ public:
     /// Notes that `[first_lost()->begin, + length)` has been retransmitted at `now`; splits the record
     /// where that is only a part of it.
     void retransmitted(std::uint64_t length, std::uint16_t segment_size, Instant now);
-    /// The end of the highest sacked range, or begin of the queue.
-    [[nodiscard]] Seq64 highest_sacked() const;
     void clear();
     /// The same as the buffers': storage is kept until the connection is quiet.
     [[nodiscard]] bool holds_idle_storage() const { return empty() && records_.capacity() > 0; }

@@ -87,7 +87,7 @@ void on_syn_timeout(Tcb& tcb, Effects& effects) {
         return;
     }
     note_r1(tcb, effects);
-    (void)tcb.retransmission.mark_all_lost();
+    tcb.retransmission.mark_all_lost();
     // 1, 3, 7 … s (RFC 6298 §5.5); profile linux repeats the first four times a second apart.
     const bool linear = tcb.recovery.timeouts < linear_tries;
     const std::uint8_t backoff = tcb.recovery.backoff;
@@ -132,7 +132,7 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
     }
     // RFC 9293 §3.8.2, MUST-19: slow start anew; note_timeout backs the RTO off.
     tcb.controller.on_timeout(tcb.retransmission.segments_out(), tcb.recovery.timeouts == 0);
-    (void)tcb.retransmission.mark_all_lost();
+    tcb.retransmission.mark_all_lost();
     tcb.recovery.state = RecoveryState::loss;
     tcb.recovery.point = tcb.snd.nxt;
     tcb.recovery.duplicate_acks = 0;
