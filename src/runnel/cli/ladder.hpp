@@ -3,13 +3,9 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 
 namespace runnel {
-
-/// Greatest capture that is read, bytes: it is held in memory.
-inline constexpr std::uint64_t kMaxCaptureFile = std::uint64_t{4} << 30;
 
 struct LadderOptions {
     std::string file;  ///< "-": standard input

@@ -12,10 +12,12 @@ namespace {
 
 constexpr std::uint8_t kMaxWindowScale = 14;  // RFC 7323 §2.3
 
-// Where a packet was taken: the capture's interface, and the machine's where the link type tells it.
+// Where a packet was taken: the capture's interface, and where the link type tells them the machine's and
+// whether it came or went (a packet that a machine forwards is captured twice).
 struct Place {
     std::uint32_t interface = 0;
     std::uint32_t machine_interface = 0;
+    PacketDirection direction = PacketDirection::unknown;
     bool operator==(const Place&) const = default;
 };
 
@@ -49,7 +51,8 @@ private:
         using Kind = DecodedPacket::Kind;
         switch (decoded.kind) {
             case Kind::tcp:
-                add_tcp(number, *decoded.tcp, {packet.interface, decoded.interface_index});
+                add_tcp(number, *decoded.tcp,
+                        {packet.interface, decoded.interface_index, decoded.direction});
                 break;
             case Kind::icmp_error: add_icmp(number, *decoded.icmp_error); break;
             case Kind::fragment: ++found_.others.fragments; break;
@@ -100,6 +103,10 @@ private:
         segment.payload_size = tcp.payload_size;
         segment.checksum = tcp.checksum;
         segment.ecn = tcp.ecn;
+        segment.bytes = tcp.bytes;
+        segment.direction = place.direction != PacketDirection::unknown
+                                ? place.direction
+                                : capture_.packets[number].direction;
         note(*growing, segment);
     }
 

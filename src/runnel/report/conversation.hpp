@@ -2,6 +2,7 @@
 // made relative to its sender's ISS and unwrapped to 64 bits, so that a ladder can count on from 0.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -36,6 +37,8 @@ struct SeenSegment {
     std::uint32_t payload_size = 0;
     ChecksumState checksum = ChecksumState::unknown;
     std::uint8_t ecn = 0;
+    PacketDirection direction = PacketDirection::unknown;  ///< seen from where it was captured
+    Bytes bytes;  ///< header and payload as far as they were captured; in the capture's memory
     std::int64_t seq = 0;  ///< relative to its sender's ISS (or so that the first octet seen is 1)
     std::int64_t ack = 0;  ///< relative to the peer's; meaningful with ACK
     std::uint64_t window = 0;  ///< bytes; scaled where the handshake was seen
@@ -45,6 +48,19 @@ struct SeenSegment {
         return payload_size + (header.flags.syn() ? 1U : 0U) + (header.flags.fin() ? 1U : 0U);
     }
     [[nodiscard]] std::int64_t end() const { return seq + length(); }
+    /// The part of the payload that was captured.
+    [[nodiscard]] Bytes payload() const {
+        return bytes.subspan(std::min<std::size_t>(header.header_length, bytes.size()));
+    }
+    /// The option bytes of the header that were captured.
+    [[nodiscard]] Bytes option_bytes() const {
+        const std::size_t end = std::min<std::size_t>(header.header_length, bytes.size());
+        return end > 20 ? bytes.subspan(20, end - 20) : Bytes{};
+    }
+    /// The capture holds less of it than was on the wire.
+    [[nodiscard]] bool cut_short() const {
+        return bytes.size() < std::size_t{header.header_length} + payload_size;
+    }
     /// Nothing but an acknowledgement.
     [[nodiscard]] bool pure_ack() const {
         return length() == 0 && header.flags.ack() && !header.flags.rst();

@@ -207,6 +207,7 @@ std::optional<DecodedTcp> decode_tcp(const Upper& upper) {
     tcp.payload_size = static_cast<std::uint32_t>(upper.length - header_length);
     tcp.checksum = checksum_state(upper, tcp.header.checksum);
     tcp.ecn = upper.ecn;
+    tcp.bytes = upper.bytes;
     return tcp;
 }
 
@@ -323,6 +324,7 @@ DecodedPacket decode_packet(const CapturedPacket& packet) {
         return decoded;
     }
     decoded.interface_index = payload->interface_index;
+    decoded.direction = payload->direction;
     const bool v4 = payload->ether_type == kEtherTypeIpv4;
     if (!v4 && payload->ether_type != kEtherTypeIpv6) {
         decoded.kind = payload->ether_type == kEtherTypeArp ? Kind::arp : Kind::other;

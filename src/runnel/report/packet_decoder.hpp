@@ -49,6 +49,7 @@ struct DecodedTcp {
     std::uint32_t payload_size = 0;  ///< as the IP header says, also where the capture kept less
     ChecksumState checksum = ChecksumState::unknown;
     std::uint8_t ecn = 0;  ///< of the IP header: 3 is Congestion Experienced
+    Bytes bytes;           ///< header and payload, as far as the capture has them
 };
 
 /// An ICMP error about a TCP segment.
@@ -66,6 +67,7 @@ struct DecodedPacket {
     std::optional<DecodedTcp> tcp;               ///< with Kind::tcp
     std::optional<DecodedIcmpError> icmp_error;  ///< with Kind::icmp_error
     std::uint32_t interface_index = 0;           ///< of the machine, or 0
+    PacketDirection direction = PacketDirection::unknown;  ///< where the link type tells it
 };
 
 /// `fragment` is any fragment of a packet that isn't whole: they are not put together.

@@ -5,7 +5,7 @@
 
 #include <bit>
 
-#include "packet_builder.hpp"
+#include "support/packet_builder.hpp"
 #include "runnel/report/capture_bytes.hpp"
 #include "runnel/report/conversation.hpp"
 #include "runnel/report/ladder.hpp"

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "packet_builder.hpp"
+#include "support/packet_builder.hpp"
 #include "runnel/report/capture_reader.hpp"
 #include "runnel/report/conversation.hpp"
 #include "runnel/report/ladder.hpp"

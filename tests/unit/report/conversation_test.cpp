@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "packet_builder.hpp"
+#include "support/packet_builder.hpp"
 
 namespace runnel::report {
 namespace {

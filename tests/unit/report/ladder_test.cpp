@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "packet_builder.hpp"
+#include "support/packet_builder.hpp"
 #include "runnel/report/text.hpp"
 
 namespace runnel::report {

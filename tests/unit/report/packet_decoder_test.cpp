@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "packet_builder.hpp"
+#include "support/packet_builder.hpp"
 #include "runnel/report/pcapng_format.hpp"
 #include "runnel/wire/ip_protocol.hpp"
 

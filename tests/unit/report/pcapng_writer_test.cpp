@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "packet_builder.hpp"
+#include "support/packet_builder.hpp"
 #include "runnel/base/checksum.hpp"
 #include "runnel/ip/ip_types.hpp"
 #include "runnel/report/capture_reader.hpp"

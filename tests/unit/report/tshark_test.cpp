@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "packet_builder.hpp"
+#include "support/packet_builder.hpp"
 #include "runnel/report/decision_report.hpp"
 #include "runnel/report/pcapng_writer.hpp"
 #include "runnel/wire/ip_protocol.hpp"

@@ -1,4 +1,4 @@
-#include "packet_builder.hpp"
+#include "support/packet_builder.hpp"
 
 #include <gtest/gtest.h>
 
