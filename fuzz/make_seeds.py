@@ -254,6 +254,34 @@ def capture_seeds():
     yield "far-apart", b"p" + far
 
 
+def analyse_seeds():
+    """Captures, and talks of eight bytes a segment as fuzz/analyse.cpp reads them."""
+    yield from ((name, data) for name, data in capture_seeds() if name.startswith("pcap"))
+    ack, psh, syn, syn_ack, fin, rst, rst_ack, none = range(8)
+
+    def say(end, flags, payload=0, options=0, off=0, window=200, stamp=1, time=20, extra=0):
+        return struct.pack("<BBBBBBH", end | flags << 1 | extra, options, payload, off, window, stamp, time)
+
+    for stamps, kind in ((0, ""), (1, "-stamps")):
+        o = dict(options=stamps)
+        opened = say(0, syn, options=0x2A | stamps) + say(1, syn_ack, options=0x2A | stamps) + say(0, ack, **o)
+        data = say(0, psh, 100, **o) + say(1, ack, **o)
+        close = say(0, fin, **o) + say(1, ack, **o) + say(1, fin, **o) + say(0, ack, **o)
+        middle = {
+            "clean": b"",
+            "resent": say(0, ack, 100, off=5, time=9000, **o) + say(0, ack, 100, off=5, time=1, extra=0x20, **o),
+            "beyond": say(0, ack, 200, off=7, **o) + say(1, ack, off=7 << 3, **o) + say(1, ack, off=5 << 3, **o),
+            "lost": say(0, ack, 200, off=6, **o) + say(1, ack, options=4 | stamps) * 4 + say(0, ack, 100, off=0x80, **o),
+            "closed": say(1, ack, window=0, **o) + say(0, ack, off=3, time=9000, **o) + say(1, ack, window=0, **o) +
+            say(1, ack, **o),
+            "options": say(0, ack, options=2, off=0x80) + say(1, ack, options=4) + say(0, none, 5, extra=0xC0),
+            "resets": say(1, rst, off=6) + say(0, ack, **o) + say(1, syn, off=6) + say(0, rst) + say(1, rst_ack),
+            "fins": say(0, fin, **o) + say(0, fin, 50, off=6, **o) + say(0, ack, 50, **o) + say(1, ack, time=60000, **o),
+        }  # fmt: skip
+        for name, program in middle.items():
+            yield name + kind, b"t" + opened + data + program + close
+
+
 def stateful_seeds():
     """Programs in the letters of fuzz/stateful.cpp: what follows a letter are its arguments."""
     opening = bytes([0])
@@ -285,6 +313,7 @@ def main():
     if len(sys.argv) != 2:
         sys.exit("usage: fuzz/make_seeds.py FOLDER   (FOLDER/<target>/seed-* are written)")
     targets = {"host": host_seeds(), "wire": wire_seeds(), "capture_reader": capture_seeds(),
+               "analyse": analyse_seeds(),
                "stateful": stateful_seeds(),
                "address": ((f"{i:02}", text.encode()) for i, text in enumerate(ADDRESSES)),
                "config": ((f"{i:02}", text.encode()) for i, text in enumerate(SETTINGS))}  # fmt: skip

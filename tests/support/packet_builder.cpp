@@ -52,11 +52,11 @@ Octets ip_packet(const IpAddress& source, const IpAddress& destination, std::uin
 }
 
 Octets tcp_packet(const Endpoint& source, const Endpoint& destination, TcpHeader header,
-                  std::size_t payload_size) {
+                  std::size_t payload_size, char fill) {
     header.source_port = source.port;
     header.destination_port = destination.port;
     header.checksum = 0;
-    Octets segment(60 + payload_size, std::byte{'x'});
+    Octets segment(60 + payload_size, static_cast<std::byte>(fill));
     const std::size_t size = emit_tcp(header, segment);
     segment.resize(size + payload_size);
     ChecksumAccumulator sum(pseudo_header_sum(source.address, destination.address, kProtocolTcp,
@@ -110,7 +110,9 @@ Scene& Scene::add(End from, const Say& say) {
     }
     header.window = say.window;
     header.options = say.options;
-    return raw(tcp_packet(ends_[index_of(from)], ends_[index_of(other(from))], header, say.length));
+    header.urgent_pointer = say.urgent_pointer;
+    return raw(tcp_packet(ends_[index_of(from)], ends_[index_of(other(from))], header, say.length,
+                          say.fill));
 }
 
 Scene& Scene::handshake() {

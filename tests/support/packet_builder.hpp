@@ -26,7 +26,7 @@ Octets ip_packet(const IpAddress& source, const IpAddress& destination, std::uin
                  const Octets& payload);
 /// A TCP segment in an IP packet; ports and checksum are filled in.
 Octets tcp_packet(const Endpoint& source, const Endpoint& destination, TcpHeader header,
-                  std::size_t payload_size);
+                  std::size_t payload_size, char fill = 'x');
 /// The same behind an Ethernet header.
 Octets in_ethernet(const Octets& packet, std::uint16_t ether_type = 0x0800);
 
@@ -38,6 +38,8 @@ struct Say {
     std::uint32_t length = 0;
     std::uint16_t window = 1000;
     TcpOptions options = {};
+    char fill = 'x';  ///< every octet of the payload
+    std::uint16_t urgent_pointer = 0;
 };
 
 /// Collects the packets of a capture and keeps their bytes.

@@ -26,6 +26,18 @@ struct Sent {
     std::int64_t fin_end = 0;                 // the number after its FIN
 };
 
+// Whether the sender of `answer` may have got `sent` by then: its echo isn't older (RFC 7323 §4.3). Without
+// timestamps it may.
+bool may_have_heard(const SeenSegment& answer, const SeenSegment& sent) {
+    const auto& echo = answer.header.options.timestamps;
+    const auto& value = sent.header.options.timestamps;
+    if (!echo || !value || !answer.header.flags.ack()) {
+        return true;
+    }
+    const std::uint32_t ahead = value->value - echo->echo;
+    return ahead == 0 || ahead >= 0x8000'0000U;
+}
+
 std::size_t last_before(const std::vector<std::size_t>& indices, std::size_t limit) {
     const auto after = std::lower_bound(indices.begin(), indices.end(), limit);
     return after == indices.begin() ? kNever : *(after - 1);
@@ -140,6 +152,18 @@ private:
         return std::min(first_after(sent_[index_of(end)].living, silent), answer);
     }
 
+    // The last of `transmissions` before the answer that its sender can have got; the last at all where the
+    // timestamps deny all of them (they follow the acknowledged, RFC 7323 §4.3).
+    std::size_t last_heard(const std::vector<std::size_t>& transmissions, std::size_t answer) const {
+        const auto end = std::lower_bound(transmissions.begin(), transmissions.end(), answer);
+        for (auto at = end; at != transmissions.begin();) {
+            if (may_have_heard(segments_[answer], segments_[*--at])) {
+                return *at;
+            }
+        }
+        return last_before(transmissions, answer);
+    }
+
     std::size_t find_syn_arrival(End end) const {
         const Sent& sent = sent_[index_of(end)];
         const std::size_t answer = acknowledging(end, 1);
@@ -149,20 +173,23 @@ private:
         // A SYN,ACK answers a bare SYN, also when both ends sent one (simultaneous open).
         const bool answers_bare = segments_[answer].header.flags.syn();
         const std::size_t transmitted =
-            last_before(answers_bare ? sent.plain_syn : sent.syn, answer);
+            last_heard(answers_bare ? sent.plain_syn : sent.syn, answer);
         return transmitted == kNever ? kNever : between(end, transmitted, answer);
     }
 
     std::size_t find_fin_arrival(End end) const {
         const Sent& sent = sent_[index_of(end)];
         const std::size_t answer = sent.fin.empty() ? kNever : acknowledging(end, sent.fin_end);
-        std::size_t transmitted = last_before(sent.fin, answer);
-        if (answer == kNever || transmitted == kNever) {
+        if (answer == kNever) {
+            return kNever;
+        }
+        std::size_t transmitted = last_heard(sent.fin, answer);
+        if (transmitted == kNever) {
             return kNever;
         }
         // Where something before it was missing, it counts when that is filled.
         const std::size_t filled = last_before(sent.retransmission, answer);
-        if (filled != kNever) {
+        if (filled != kNever && may_have_heard(segments_[answer], segments_[filled])) {
             transmitted = std::max(transmitted, filled);
         }
         return between(end, transmitted, answer);
@@ -182,7 +209,12 @@ private:
                 return *i;
             }
         }
-        return kNever;
+        // One that crossed the last transmission may have arrived after that was sent.
+        const std::size_t last = transmissions.back();
+        const std::size_t crossing = last_before(peer, last);
+        const bool crossed = crossing != kNever && acknowledges(segments_[crossing], number) &&
+                             !may_have_heard(segments_[last], segments_[crossing]);
+        return crossed ? last : kNever;
     }
 
     std::span<const SeenSegment> segments_;
