@@ -96,10 +96,14 @@ void add_options(std::uint8_t choice, const Talker& own, const Talker& peer, Tcp
 
 /// Eight bytes a segment: who and what, its options, payload, how far from the expected numbers, window, time.
 void check_talk(Input input) {
-    constexpr std::array<std::uint16_t, 8> kFlags = {
-        TcpFlags::kAck, TcpFlags::kAck | TcpFlags::kPsh, TcpFlags::kSyn,
-        TcpFlags::kSyn | TcpFlags::kAck, TcpFlags::kFin | TcpFlags::kAck, TcpFlags::kRst,
-        TcpFlags::kRst | TcpFlags::kAck, 0};
+    constexpr std::array<std::uint16_t, 8> kFlags = {TcpFlags::kAck,
+                                                     TcpFlags::kAck | TcpFlags::kPsh,
+                                                     TcpFlags::kSyn,
+                                                     TcpFlags::kSyn | TcpFlags::kAck,
+                                                     TcpFlags::kFin | TcpFlags::kAck,
+                                                     TcpFlags::kRst,
+                                                     TcpFlags::kRst | TcpFlags::kAck,
+                                                     0};
     constexpr std::array<std::int32_t, 8> kOff = {0, 0, 0, -1, 1, -100, 100, 70'000};
     std::array<Talker, 2> talkers = {Talker{1000}, Talker{0xffff'ff00}};
     std::vector<std::vector<std::byte>> packets;

@@ -91,8 +91,8 @@ public:
         const std::size_t count = conversation_.segments.size();
         analysis_.segments.resize(count);
         analysis_.receivers.reserve(count);
-        Judge judge{conversation_, notes_, analysis_.agreement, analysis_.view, analysis_.states,
-                    analysis_.sides};
+        Judge judge{conversation_,  notes_,           analysis_.agreement,
+                    analysis_.view, analysis_.states, analysis_.sides};
         for (std::size_t i = 0; i < count; ++i) {
             judge.index = i;
             judge.segment = &conversation_.segments[i];

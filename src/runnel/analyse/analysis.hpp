@@ -25,7 +25,7 @@ struct Receiver {
     std::int64_t next = 0;  ///< RCV.NXT
     std::int64_t edge = 0;  ///< RCV.NXT + RCV.WND
     bool edge_known = false;
-    std::int64_t una = 0;  ///< SND.UNA
+    std::int64_t una = 0;   ///< SND.UNA
     std::int64_t sent = 0;  ///< SND.NXT
     bool has_sent = false;
     bool fin_sent = false;
@@ -34,10 +34,10 @@ struct Receiver {
 };
 
 struct Analysis {
-    std::vector<Findings> segments;             ///< of each segment, in order
-    std::vector<Receiver> receivers;            ///< of each segment, before it arrives
-    std::array<std::vector<Finding>, 2> ends;   ///< of each End as a whole
-    std::vector<Finding> limits;                ///< of the capture
+    std::vector<Findings> segments;            ///< of each segment, in order
+    std::vector<Receiver> receivers;           ///< of each segment, before it arrives
+    std::array<std::vector<Finding>, 2> ends;  ///< of each End as a whole
+    std::vector<Finding> limits;               ///< of the capture
     report::FollowedStates states;
     Agreement agreement;
     Viewpoint view;

@@ -104,11 +104,11 @@ private:
 
     void heading() {
         line(0, Ink::bold,
-             fmt::format("Connection {} · {} → {} · {} in {}", conversation_.number,
-                         to_string(conversation_.left), to_string(conversation_.right),
-                         report::counted(conversation_.segments.size(), "segment"),
-                         report::duration_text(
-                             {conversation_.end_ns() - conversation_.start_ns()})));
+             fmt::format(
+                 "Connection {} · {} → {} · {} in {}", conversation_.number,
+                 to_string(conversation_.left), to_string(conversation_.right),
+                 report::counted(conversation_.segments.size(), "segment"),
+                 report::duration_text({conversation_.end_ns() - conversation_.start_ns()})));
         const auto& near = analysis_.view.near;
         if (near[0] || near[1]) {
             const End end = near[0] ? End::left : End::right;
@@ -134,9 +134,8 @@ private:
         };
         for (std::size_t i = 0; i < count;) {
             std::size_t end = i;
-            const std::size_t limit = icmp == conversation_.icmp_errors.end()
-                                          ? SIZE_MAX
-                                          : icmp->packet;
+            const std::size_t limit =
+                icmp == conversation_.icmp_errors.end() ? SIZE_MAX : icmp->packet;
             while (end < count && folds(end) && conversation_.segments[end].packet <= limit) {
                 ++end;
             }
@@ -196,11 +195,11 @@ private:
     void segment(std::size_t i) {
         const SeenSegment& s = conversation_.segments[i];
         const EndStates& now = analysis_.states.after[i];
-        out_ += fmt::format("{:>6} {} {} {} {} {}\n", s.packet + 1, time_text(s.time_ns),
-                            report::pad_left(state_text(now, End::left), kStateWidth),
-                            s.from == End::left ? "→" : "←",
-                            report::pad_right(state_text(now, End::right), kStateWidth),
-                            numbers(s));
+        out_ +=
+            fmt::format("{:>6} {} {} {} {} {}\n", s.packet + 1, time_text(s.time_ns),
+                        report::pad_left(state_text(now, End::left), kStateWidth),
+                        s.from == End::left ? "→" : "←",
+                        report::pad_right(state_text(now, End::right), kStateWidth), numbers(s));
         for (const Finding& finding : analysis_.segments[i]) {
             write_finding(finding);
         }
@@ -260,8 +259,8 @@ private:
     void end_summary(End end) {
         const Side& side = analysis_.sides[index_of(end)];
         const Totals& totals = side.totals;
-        const EndStates& last =
-            analysis_.states.after.empty() ? analysis_.states.before : analysis_.states.after.back();
+        const EndStates& last = analysis_.states.after.empty() ? analysis_.states.before
+                                                               : analysis_.states.after.back();
         std::string text = fmt::format(
             "{}: {}, sent {}, retransmissions: {}", to_string(conversation_.endpoint(end)),
             state_text(last, end), report::bytes_text(totals.bytes), retransmissions_text(totals));

@@ -108,9 +108,8 @@ void write_end(JsonWriter& json, const Conversation& conversation, const Analysi
         json.begin_object("round_trip_ns");
         json.number("samples", side.round_trips.count);
         json.number("least", side.round_trips.least);
-        json.number("mean", static_cast<std::int64_t>(
-                                side.round_trips.sum /
-                                static_cast<double>(side.round_trips.count)));
+        json.number("mean", static_cast<std::int64_t>(side.round_trips.sum /
+                                                      static_cast<double>(side.round_trips.count)));
         json.number("most", side.round_trips.most);
         json.end_object();
     }

@@ -53,15 +53,14 @@ void judge_reset(const Judge& judge) {
     }
     if (both_closed(judge)) {
         // An answer to something late, or without any need.
-        const bool late = judge.index > 0 &&
-                          judge.conversation.segments[judge.index - 1].from == other(s.from);
+        const bool late =
+            judge.index > 0 && judge.conversation.segments[judge.index - 1].from == other(s.from);
         judge.add(late ? Verdict::reset_answer : Verdict::reset_needless);
         return;
     }
     // What its receiver expects next: the latest it has acknowledged, or what has come since.
     const bool exact = (peer.ack && s.seq == *peer.ack) ||
-                       (own.any && (s.seq == own.contiguous || s.seq == own.highest)) ||
-                       !own.any;
+                       (own.any && (s.seq == own.contiguous || s.seq == own.highest)) || !own.any;
     if (exact) {
         judge.add(s.header.flags.ack() || !peer.ack ? Verdict::reset : Verdict::reset_answer);
         return;

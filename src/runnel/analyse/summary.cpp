@@ -76,7 +76,8 @@ std::string handshake_text(const Conversation& conversation, const Analysis& ana
         return text + "; its options were cut off";
     }
     std::string agreed;
-    join(agreed, fmt::format("MSS {} and {}", analysis.agreement.mss[0], analysis.agreement.mss[1]));
+    join(agreed,
+         fmt::format("MSS {} and {}", analysis.agreement.mss[0], analysis.agreement.mss[1]));
     if (analysis.agreement.scaled) {
         join(agreed, fmt::format("windows times {} and {}", 1U << analysis.agreement.shift[0],
                                  1U << analysis.agreement.shift[1]));

@@ -52,9 +52,8 @@ struct Seen {
         contiguous = std::max(contiguous, end);
         highest = std::max(highest, contiguous);
         while (!beyond.empty() && beyond.begin()->begin <= key(contiguous)) {
-            contiguous = std::max(
-                contiguous,
-                static_cast<std::int64_t>(beyond.begin()->end - (std::uint64_t{1} << 63)));
+            contiguous = std::max(contiguous, static_cast<std::int64_t>(beyond.begin()->end -
+                                                                        (std::uint64_t{1} << 63)));
             beyond.erase_below(key(contiguous));
         }
     }

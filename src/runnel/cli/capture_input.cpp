@@ -31,8 +31,8 @@ constexpr std::size_t kReadSize = std::size_t{1} << 20;
 /// Conversations listed when a filter fits none.
 constexpr std::size_t kMaxListed = 20;
 
-
-std::optional<std::vector<std::byte>> read_all(std::string_view command, int fd, const std::string& name) {
+std::optional<std::vector<std::byte>> read_all(std::string_view command, int fd,
+                                               const std::string& name) {
     std::vector<std::byte> bytes;
     struct stat status{};
     if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
@@ -57,7 +57,8 @@ std::optional<std::vector<std::byte>> read_all(std::string_view command, int fd,
         }
         used += static_cast<std::size_t>(got);
         if (used > kMaxCaptureFile) {
-            complain(command, "{} has more than {}. Try a part of it: editcap -c 1000000 {} part.pcapng",
+            complain(command,
+                     "{} has more than {}. Try a part of it: editcap -c 1000000 {} part.pcapng",
                      name, report::bytes_text(kMaxCaptureFile), name);
             return std::nullopt;
         }
@@ -67,10 +68,10 @@ std::optional<std::vector<std::byte>> read_all(std::string_view command, int fd,
 std::optional<std::vector<std::byte>> read_file(std::string_view command, const std::string& path) {
     if (path == "-") {
         if (::isatty(STDIN_FILENO) != 0) {
-            complain(command, 
-                "reads a capture from standard input, which is a terminal. Try: "
-                "tcpdump -w - -c 20 tcp | runnel {} -",
-                command);
+            complain(command,
+                     "reads a capture from standard input, which is a terminal. Try: "
+                     "tcpdump -w - -c 20 tcp | runnel {} -",
+                     command);
             return std::nullopt;
         }
         return read_all(command, STDIN_FILENO, "standard input");
@@ -163,8 +164,8 @@ std::string packets_text(const report::OtherPackets& others) {
     return text;
 }
 
-void complain_of_no_tcp(std::string_view command, const std::string& file, const report::Capture& capture,
-                        const report::Conversations& found) {
+void complain_of_no_tcp(std::string_view command, const std::string& file,
+                        const report::Capture& capture, const report::Conversations& found) {
     if (capture.packets.empty()) {
         complain(command, "{} holds no packets", file);
         return;
@@ -173,16 +174,17 @@ void complain_of_no_tcp(std::string_view command, const std::string& file, const
              report::counted(capture.packets.size(), "packet"), packets_text(found.others));
     for (const report::CaptureInterface& interface : capture.interfaces) {
         if (!report::knows_link_type(interface.link_type)) {
-            complain(command, 
-                "its link type {} is one that Runnel doesn't know; it reads Ethernet, raw IP, "
-                "Linux cooked (SLL, SLL2) and BSD loopback captures",
-                interface.link_type);
+            complain(command,
+                     "its link type {} is one that Runnel doesn't know; it reads Ethernet, raw IP, "
+                     "Linux cooked (SLL, SLL2) and BSD loopback captures",
+                     interface.link_type);
             return;
         }
     }
 }
 
-void complain_of_no_fit(std::string_view command, const std::string& wanted, const report::Conversations& found) {
+void complain_of_no_fit(std::string_view command, const std::string& wanted,
+                        const report::Conversations& found) {
     complain(command, "no conversation fits \"{}\". There {}:", wanted,
              found.list.size() == 1 ? "is 1"
                                     : fmt::format("are {}", report::count_text(found.list.size())));
@@ -205,10 +207,11 @@ CaptureInput read_capture_input(std::string_view command, const std::string& fil
     CaptureInput input;
     const auto filter = parse_filter(wanted);
     if (!filter) {
-        complain(command,
-                 "can't understand the conversation \"{}\". Try its number (2), an address (10.9.0.1), a "
-                 "port (:8080) or both (10.9.0.1:8080, [fd00::1]:80)",
-                 wanted);
+        complain(
+            command,
+            "can't understand the conversation \"{}\". Try its number (2), an address (10.9.0.1), a "
+            "port (:8080) or both (10.9.0.1:8080, [fd00::1]:80)",
+            wanted);
         input.exit_code = kExitUsage;
         return input;
     }
@@ -251,8 +254,7 @@ int tell_capture_problem(std::string_view command, const CaptureInput& input) {
     }
     complain(command, "{} at {}. What comes before is shown: {}",
              problem->truncated ? "the capture is cut short" : "damage",
-             report::to_string(*problem),
-             report::counted(input.capture.packets.size(), "packet"));
+             report::to_string(*problem), report::counted(input.capture.packets.size(), "packet"));
     return problem->truncated ? input.exit_code : int{kExitFailed};
 }
 

@@ -47,9 +47,8 @@ int run_explain(const ExplainOptions& options) {
             analyse::analyse(*conversation, earlier(input.found, *conversation));
         forbidden = forbidden || analysis.count(analyse::Level::violates) != 0 ||
                     (options.strict_unusual && analysis.count(analyse::Level::unusual) != 0);
-        std::string text = options.json
-                               ? explain_json(*conversation, analysis, options.summary)
-                               : explain_text(*conversation, analysis, style);
+        std::string text = options.json ? explain_json(*conversation, analysis, options.summary)
+                                        : explain_text(*conversation, analysis, style);
         if (!first && !options.json) {
             text.insert(0, "\n\n");
         }

@@ -23,7 +23,8 @@ void add_explain(CLI::App& program, int& exit_code) {
     auto arguments = std::make_shared<ExplainArguments>();
     ExplainOptions& options = arguments->options;
     CLI::App* command = program.add_subcommand(
-        "explain", "Say of each segment of a capture what it is, and whether a conforming TCP sends it");
+        "explain",
+        "Say of each segment of a capture what it is, and whether a conforming TCP sends it");
     command->add_option("FILE", options.file, "pcapng or pcap; - is stdin")->required();
     command->add_option("CONVERSATION", options.conversation,
                         "Only that one: its number, ADDRESS, :PORT, ADDRESS:PORT or [V6]:PORT");

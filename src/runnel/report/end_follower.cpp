@@ -154,7 +154,8 @@ private:
 
     // The last of `transmissions` before the answer that its sender can have got; the last at all where the
     // timestamps deny all of them (they follow the acknowledged, RFC 7323 §4.3).
-    std::size_t last_heard(const std::vector<std::size_t>& transmissions, std::size_t answer) const {
+    std::size_t last_heard(const std::vector<std::size_t>& transmissions,
+                           std::size_t answer) const {
         const auto end = std::lower_bound(transmissions.begin(), transmissions.end(), answer);
         for (auto at = end; at != transmissions.begin();) {
             if (may_have_heard(segments_[answer], segments_[*--at])) {

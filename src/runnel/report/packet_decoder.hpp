@@ -64,9 +64,9 @@ struct DecodedIcmpError {
 struct DecodedPacket {
     enum class Kind : std::uint8_t { tcp, icmp_error, fragment, udp, icmp, arp, other, unreadable };
     Kind kind = Kind::unreadable;
-    std::optional<DecodedTcp> tcp;               ///< with Kind::tcp
-    std::optional<DecodedIcmpError> icmp_error;  ///< with Kind::icmp_error
-    std::uint32_t interface_index = 0;           ///< of the machine, or 0
+    std::optional<DecodedTcp> tcp;                         ///< with Kind::tcp
+    std::optional<DecodedIcmpError> icmp_error;            ///< with Kind::icmp_error
+    std::uint32_t interface_index = 0;                     ///< of the machine, or 0
     PacketDirection direction = PacketDirection::unknown;  ///< where the link type tells it
 };
 

@@ -287,7 +287,10 @@ TEST(Flags, TimestampsThatRunBack) {
     overtaken.left({.flags = "A", .seq = 1, .ack = 1, .length = 50, .options = stamps(1005, 2000)});
     EXPECT_EQ(flags(overtaken), Names());
     Scene wraps = stamped();
-    wraps.left({.flags = "A", .seq = 101, .ack = 1, .length = 50,
+    wraps.left({.flags = "A",
+                .seq = 101,
+                .ack = 1,
+                .length = 50,
                 .options = stamps(1020 + 0x7000'0000, 2010)});
     EXPECT_EQ(flags(wraps), Names());
 }
@@ -303,7 +306,10 @@ TEST(Flags, ARetransmissionBeforeARoundTripCouldPass) {
     EXPECT_EQ(flags(timer), Names());
     EXPECT_EQ(last(timer).front(), "timeout_retransmission");
     Scene told = opened();  // duplicate ACKs of segments that were on their way before
-    told.left(from_left(101, 100)).after_us(5000).left(from_left(201, 100)).left(from_left(301, 100));
+    told.left(from_left(101, 100))
+        .after_us(5000)
+        .left(from_left(201, 100))
+        .left(from_left(301, 100));
     told.left(from_left(401, 100)).after_us(10'000);
     for (int i = 0; i < 3; ++i) {
         told.right({.flags = "A", .seq = 1, .ack = 101});

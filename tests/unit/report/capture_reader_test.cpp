@@ -5,11 +5,11 @@
 
 #include <bit>
 
-#include "support/packet_builder.hpp"
 #include "runnel/report/capture_bytes.hpp"
 #include "runnel/report/conversation.hpp"
 #include "runnel/report/ladder.hpp"
 #include "runnel/report/pcapng_format.hpp"
+#include "support/packet_builder.hpp"
 
 namespace runnel::report {
 namespace {

@@ -7,10 +7,10 @@
 #include <fstream>
 #include <iterator>
 
-#include "support/packet_builder.hpp"
 #include "runnel/report/capture_reader.hpp"
 #include "runnel/report/conversation.hpp"
 #include "runnel/report/ladder.hpp"
+#include "support/packet_builder.hpp"
 
 namespace runnel::report {
 namespace {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <sstream>
 
-#include "support/packet_builder.hpp"
 #include "runnel/report/text.hpp"
+#include "support/packet_builder.hpp"
 
 namespace runnel::report {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "support/packet_builder.hpp"
 #include "runnel/report/pcapng_format.hpp"
 #include "runnel/wire/ip_protocol.hpp"
+#include "support/packet_builder.hpp"
 
 namespace runnel::report {
 namespace {

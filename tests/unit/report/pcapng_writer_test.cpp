@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "support/packet_builder.hpp"
 #include "runnel/base/checksum.hpp"
 #include "runnel/ip/ip_types.hpp"
 #include "runnel/report/capture_reader.hpp"
 #include "runnel/report/decision_report.hpp"
 #include "runnel/report/pcapng_format.hpp"
 #include "runnel/wire/ip_protocol.hpp"
+#include "support/packet_builder.hpp"
 
 namespace runnel::report {
 namespace {

@@ -7,10 +7,10 @@
 #include <memory>
 #include <string>
 
-#include "support/packet_builder.hpp"
 #include "runnel/report/decision_report.hpp"
 #include "runnel/report/pcapng_writer.hpp"
 #include "runnel/wire/ip_protocol.hpp"
+#include "support/packet_builder.hpp"
 
 namespace runnel::report {
 namespace {
