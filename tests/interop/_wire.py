@@ -180,23 +180,37 @@ class Wire:
 
 
 class Capture:
-    """tcpdump on one side, until the end of a `with`."""
+    """tcpdump on one side, until `end_captures`."""
 
     def __init__(self, wire, side, path, *options):
+        # Each slot of its ring has room for a whole snap length: with the default there are only a few.
+        options = ("-B", "16384", *(options or ("-s", "2000")))
         self.path = path
         wire.enter(side)
         self.child = world.start("tcpdump", "-i", "wire0", "-U", "-n", "--immediate-mode", "-w", str(path),
-                                 *options, "tcp or icmp or icmp6", stderr=subprocess.PIPE, text=True)  # fmt: skip
+                                 *options, "tcp or udp port 9", stderr=subprocess.PIPE, text=True)  # fmt: skip
         wire.enter("a")
         line = self.child.stderr.readline()
         while line and "listening on" not in line:
             line = self.child.stderr.readline()
         world.check(line, "tcpdump did not start")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        time.sleep(0.05)
+    def end(self, deadline):
+        """Ends it when it has written what passed before the marker."""
+        while MARKER not in self.path.read_bytes()[-4096:]:
+            world.check(time.monotonic() < deadline, f"tcpdump does not write to the end of {self.path}")
+            time.sleep(0.01)
         self.child.terminate()
         self.child.wait(10)
+
+
+MARKER = b"here the capture may end"
+
+
+def end_captures(wire, captures):
+    """A datagram goes over the wire, and each tcpdump ends when it has written that, and all before it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as marker:
+        marker.sendto(MARKER, (wire.address("b"), 9))
+    deadline = time.monotonic() + 20
+    for capture in captures:
+        capture.end(deadline)

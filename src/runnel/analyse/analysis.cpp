@@ -15,10 +15,8 @@ using report::index_of;
 using report::NoteKind;
 using report::SeenSegment;
 
-/// Full-sized segments an ACK may stand for before it is remarkable, and how many show a habit (SHLD-19 says
-/// two; devices that merge segments, and busy hosts, make it a few more).
-constexpr std::uint64_t kStretch = 8;
-constexpr std::uint64_t kHabit = 128;
+/// Stretched ACKs that show a habit, when they are half of all.
+constexpr std::uint64_t kHabit = 16;
 /// Segments of one end with a wrong checksum, and none with a right one, that make it a habit.
 constexpr std::uint64_t kWrongHabit = 3;
 /// A conversation that nobody answered and that is so old has given up its SYNs (RFC 9293 §3.8.3), ns.
@@ -122,8 +120,8 @@ void judge_ends(Analysis& analysis) {
         const Totals& peer = analysis.sides[index_of(other(end))].totals;
         std::vector<Finding>& findings = analysis.ends[index_of(end)];
         const bool merged = totals.super_segments + peer.super_segments != 0;
-        if (!merged && analysis.view.missed == 0 && totals.full_segments_acked >= kHabit &&
-            totals.full_segments_acked >= kStretch * totals.advancing_acks) {
+        if (!merged && analysis.view.missed == 0 && totals.stretched_acks >= kHabit &&
+            2 * totals.stretched_acks >= totals.advancing_acks) {
             const std::uint64_t acks = std::max<std::uint64_t>(totals.advancing_acks, 1);
             findings.push_back({Verdict::stretched_acks,
                                 static_cast<std::int64_t>(totals.full_segments_acked / acks), 0});

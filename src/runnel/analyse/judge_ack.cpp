@@ -84,6 +84,19 @@ void measure_round_trip(const Judge& judge) {
     sent.acked = true;
 }
 
+// SHLD-19 asks for an ACK of every second full segment; MUST-59 for one of all that wait to be processed. So
+// many that came over so long a time did not wait together.
+bool stretched(const Judge& judge, std::int64_t full_segments) {
+    constexpr std::int64_t kMany = 4, kLong = 20'000'000;
+    const Side& peer = judge.peer();
+    const auto piece = peer.sent.find(*judge.own().ack);
+    if (full_segments < kMany || piece == peer.sent.end() || peer.round_trips.count == 0) {
+        return false;
+    }
+    return piece->second.count == 1 && piece->second.in_order &&
+           judge.s().time_ns - piece->second.first_at > kLong + 2 * peer.round_trips.least;
+}
+
 void judge_advance(const Judge& judge) {
     const SeenSegment& s = judge.s();
     Side& own = judge.own();
@@ -109,6 +122,7 @@ void judge_advance(const Judge& judge) {
     if (bytes > 0 && own.ack && mss != 0) {
         ++own.totals.advancing_acks;
         own.totals.full_segments_acked += static_cast<std::uint64_t>(bytes) / mss;
+        own.totals.stretched_acks += stretched(judge, bytes / mss) ? 1U : 0U;
     }
 }
 

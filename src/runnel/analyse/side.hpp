@@ -47,6 +47,7 @@ struct Totals {
                   window_probes = 0, resets = 0;
     std::uint64_t checksums_wrong = 0, checksums_right = 0, super_segments = 0;
     std::uint64_t full_segments_acked = 0, advancing_acks = 0;  ///< by this end, of the peer's
+    std::uint64_t stretched_acks = 0;  ///< of many full segments, the first of which waited long
 };
 
 struct Side {

@@ -382,6 +382,28 @@ TEST(Flags, ABrokenChecksum) {
     EXPECT_EQ(last(once).front(), "in_order_data") << "what was damaged teaches nothing";
 }
 
+TEST(Flags, AcksThatAreTooFew) {
+    TcpOptions small;
+    small.mss = 300;
+    Scene scene;
+    scene.left({.flags = "S", .window = 64000, .options = small}).after_us(10'000);
+    scene.right({.flags = "SA", .ack = 1, .window = 64000, .options = small}).after_us(20);
+    scene.left({.flags = "A", .seq = 1, .ack = 1, .window = 64000}).after_us(20);
+    Scene batch = scene;
+    for (const auto& [which, apart] : {std::pair(&scene, 10'000), std::pair(&batch, 100)}) {
+        std::int64_t next = 1;
+        for (int i = 0; i < 20; ++i) {
+            for (int k = 0; k < 8; ++k) {
+                which->right({.flags = "A", .seq = next, .ack = 1, .length = 300}).after_us(apart);
+                next += 300;
+            }
+            which->left({.flags = "A", .seq = 1, .ack = next, .window = 64000}).after_us(100);
+        }
+    }
+    EXPECT_EQ(flags(scene), Names{"stretched_acks"});
+    EXPECT_EQ(flags(batch), Names()) << "MUST-59: all that wait are processed first";
+}
+
 TEST(Flags, MoreThanTheMss) {
     Scene large = opened();
     large.left(from_left(101, 2920));

@@ -83,6 +83,28 @@ TEST(EndFollower, SimultaneousClose) {
 }
 
 // RFC 9293 figure 7.
+TcpOptions stamps(std::uint32_t value, std::uint32_t echo) {
+    TcpOptions options;
+    options.timestamps = TcpTimestamps{value, echo};
+    return options;
+}
+
+// A real one, at the left end of a wire of 50 ms that lost the ACKs of both FINs: what the right end's FIN
+// echoes when it comes again tells which of the left end's FINs it had got by then; and the left end's ACK
+// crosses it.
+TEST(EndFollower, ASimultaneousCloseWithLostAcksIsToldByTimestamps) {
+    Scene scene;
+    scene.handshake().after_us(1000);
+    scene.left({.flags = "FA", .seq = 1, .ack = 1, .options = stamps(100, 500)}).after_us(50'000);
+    scene.right({.flags = "FA", .seq = 1, .ack = 1, .options = stamps(501, 99)}).after_us(10);
+    scene.left({.flags = "A", .seq = 2, .ack = 2, .options = stamps(150, 501)}).after_us(150'000);
+    scene.left({.flags = "FA", .seq = 1, .ack = 2, .options = stamps(300, 501)}).after_us(50'000);
+    scene.right({.flags = "FA", .seq = 1, .ack = 2, .options = stamps(700, 100)});
+    EXPECT_EQ(states(scene),
+              after_handshake("FIN-WAIT-1 ESTABLISHED | CLOSING FIN-WAIT-1 | CLOSING CLOSING | "
+                              "CLOSING CLOSING | TIME-WAIT TIME-WAIT"));
+}
+
 TEST(EndFollower, SimultaneousOpen) {
     Scene scene;
     scene.left({.flags = "S"}).right({.flags = "S"});
