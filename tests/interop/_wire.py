@@ -182,12 +182,12 @@ class Wire:
 class Capture:
     """tcpdump on one side, until `end_captures`."""
 
-    def __init__(self, wire, side, path, *options):
+    def __init__(self, wire, side, path, *options, interface="wire0"):
         # Each slot of its ring has room for a whole snap length: with the default there are only a few.
         options = ("-B", "16384", *(options or ("-s", "2000")))
         self.path = path
         wire.enter(side)
-        self.child = world.start("tcpdump", "-i", "wire0", "-U", "-n", "--immediate-mode", "-w", str(path),
+        self.child = world.start("tcpdump", "-i", interface, "-U", "-n", "--immediate-mode", "-w", str(path),
                                  *options, "tcp or udp port 9", stderr=subprocess.PIPE, text=True)  # fmt: skip
         wire.enter("a")
         line = self.child.stderr.readline()
@@ -207,10 +207,10 @@ class Capture:
 MARKER = b"here the capture may end"
 
 
-def end_captures(wire, captures):
+def end_captures(wire, captures, through=None):
     """A datagram goes over the wire, and each tcpdump ends when it has written that, and all before it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as marker:
-        marker.sendto(MARKER, (wire.address("b"), 9))
+        marker.sendto(MARKER, (through or wire.address("b"), 9))
     deadline = time.monotonic() + 20
     for capture in captures:
         capture.end(deadline)

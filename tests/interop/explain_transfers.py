@@ -143,10 +143,7 @@ def kernels_over_veth(wire, directory):
         listener = socket.create_server(("10.9.2.2", 7000))
         wire.enter("a")
         path = directory / "veth.pcap"
-        tcpdump = world.start("tcpdump", "-i", "veth0", "-U", "-n", "-B", "65536", "-s", "200", "-w", str(path),
-                              "tcp", stderr=subprocess.PIPE, text=True)  # fmt: skip
-        while "listening on" not in (line := tcpdump.stderr.readline()):
-            check(line, "tcpdump did not start")
+        capture = _wire.Capture(wire, "a", path, "-s", "200", interface="veth0")
         client = socket.create_connection(("10.9.2.2", 7000))
         server, _ = listener.accept()
         pump(client, server, 4 * SIZE)
@@ -154,8 +151,7 @@ def kernels_over_veth(wire, directory):
         client.close()
         server.close()
         time.sleep(0.3)
-        tcpdump.terminate()
-        tcpdump.wait(10)
+        _wire.end_captures(wire, [capture], "10.9.2.2")
         nothing_flagged(path, "kernels over veth", 50)
         print("ok kernels over veth", flush=True)
     finally:

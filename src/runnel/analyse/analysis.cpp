@@ -114,6 +114,15 @@ private:
     std::vector<report::SeenIcmpError>::const_iterator icmp_;
 };
 
+// Whether the round trips that were measured agree that the capture was taken next to `end`: what it sends
+// takes long to be acknowledged, what it is sent does not.
+bool confirmed_near(const Analysis& analysis, End end) {
+    const RoundTrips& far = analysis.sides[index_of(end)].round_trips;
+    const RoundTrips& near = analysis.sides[index_of(other(end))].round_trips;
+    constexpr std::int64_t kClear = 1'000'000;
+    return far.count != 0 && far.least > kClear && (near.count == 0 || near.least < far.least / 4);
+}
+
 void judge_ends(Analysis& analysis) {
     for (const End end : {End::left, End::right}) {
         const Totals& totals = analysis.sides[index_of(end)].totals;
@@ -243,6 +252,14 @@ Analysis analyse(const Conversation& conversation, const Conversation* earlier) 
     analysis.agreement = find_agreement(conversation);
     analysis.view = find_viewpoint(conversation, analysis.agreement);
     Analyser(conversation, analysis).run();
+    if (analysis.view.perhaps_near && confirmed_near(analysis, *analysis.view.perhaps_near)) {
+        // With what is known now, once more from the beginning.
+        analysis.view.near[index_of(*analysis.view.perhaps_near)] = true;
+        analysis.sides = {};
+        analysis.segments.clear();
+        analysis.receivers.clear();
+        Analyser(conversation, analysis).run();
+    }
     if (earlier != nullptr && changes_iss(conversation, *earlier)) {
         analysis.segments.front().push_back({Verdict::other_iss, 0, 0});
     }

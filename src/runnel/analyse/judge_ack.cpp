@@ -16,15 +16,23 @@ using report::SeenSegment;
 constexpr std::int64_t kDelayMost = 500'000'000;
 constexpr std::int64_t kScheduling = 30'000'000;
 
-bool later_by_timestamp(const SeenSegment& s, const std::optional<std::uint32_t>& than) {
-    return s.header.options.timestamps && than && newer(s.header.options.timestamps->value, *than);
+enum class Order : std::uint8_t { unknown, older, newer };
+
+Order by_timestamp(const SeenSegment& s, const std::optional<std::uint32_t>& than) {
+    const auto& stamps = s.header.options.timestamps;
+    if (!stamps || !than || stamps->value == *than) {
+        return Order::unknown;
+    }
+    return newer(stamps->value, *than) ? Order::newer : Order::older;
 }
 
 // Whether the segment was surely sent after one that was seen at `time_ns` with that timestamp.
 bool surely_after(const Judge& judge, std::int64_t time_ns,
                   const std::optional<std::uint32_t>& timestamp) {
-    return judge.near_sender() || later_by_timestamp(judge.s(), timestamp) ||
-           judge.s().time_ns - time_ns > judge.disorder();
+    const Order order = by_timestamp(judge.s(), timestamp);
+    return order == Order::newer ||
+           (order == Order::unknown &&
+            (judge.near_sender() || judge.s().time_ns - time_ns > judge.disorder()));
 }
 
 void judge_retreat(const Judge& judge) {
@@ -35,7 +43,7 @@ void judge_retreat(const Judge& judge) {
         judge.add(Verdict::old_ack);
         return;
     }
-    const bool proven = judge.near_sender() || later_by_timestamp(s, own.ack_timestamp);
+    const bool proven = judge.near_sender() || by_timestamp(s, own.ack_timestamp) == Order::newer;
     if (proven) {
         judge.add(Verdict::ack_retreats, less);
     } else {

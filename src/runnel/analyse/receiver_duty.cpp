@@ -52,7 +52,9 @@ Block block_of(const Conversation& conversation, const Analysis& analysis, std::
     b.rcv_nxt = bases.sender + r.next;
     b.edge = bases.sender + std::max(r.edge, r.next);
     b.iss = bases.receiver;
-    b.una = bases.receiver + std::min(r.una, r.sent);
+    // Until it is ESTABLISHED its SYN is what it waits for the ACK of, whatever has crossed.
+    const bool opening = state == tcp::State::syn_sent || state == tcp::State::syn_received;
+    b.una = bases.receiver + (opening ? 0 : std::min(r.una, r.sent));
     b.nxt = bases.receiver + r.sent;
     b.wnd = static_cast<Number>(r.peer_window);
     b.max_wnd = std::max<Number>(b.wnd, 65'535);
@@ -131,9 +133,12 @@ std::string receiver_duty(const Conversation& conversation, const Analysis& anal
         return {};
     }
     const Receiver& r = analysis.receivers[index];
+    const std::optional<SeqNum>& iss = conversation.iss[index_of(other(s.from))];
+    if (*state == tcp::State::closed && !r.has_sent && iss) {
+        return {};  // it opens actively, and when that began wasn't seen
+    }
     Bases bases;
     bases.sender = model::first_number(base(s.header.seq.value, s.seq));
-    const std::optional<SeqNum>& iss = conversation.iss[index_of(other(s.from))];
     bases.receiver = model::first_number(s.header.flags.ack() ? base(s.header.ack.value, s.ack)
                                          : iss                ? iss->value
                                                               : 0);

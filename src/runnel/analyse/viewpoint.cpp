@@ -212,9 +212,12 @@ void near_by_timing(const Conversation& conversation, Viewpoint& view) {
             }
             const std::int64_t right = *syn_ack - *syn;
             const std::int64_t left = segment.time_ns - *syn_ack;
-            constexpr std::int64_t kClear = 500'000;
-            view.near[0] = left >= 0 && right > kClear && right / 4 > left;
-            view.near[1] = right >= 0 && left > kClear && left / 4 > right;
+            constexpr std::int64_t kClear = 1'000'000;
+            if (left >= 0 && right > kClear && right / 4 > left) {
+                view.perhaps_near = End::left;
+            } else if (right >= 0 && left > kClear && left / 4 > right) {
+                view.perhaps_near = End::right;
+            }
             return;
         }
     }

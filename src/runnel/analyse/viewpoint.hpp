@@ -46,6 +46,8 @@ struct Viewpoint {
     std::array<bool, 2> near = {false, false};
     /// Known from marks of the capture (directions, checksums left to the device), not from timing.
     bool marked = false;
+    /// Next to that end as far as the handshake's times tell; the other round trips have to confirm it.
+    std::optional<report::End> perhaps_near;
     std::uint64_t missed = 0;  ///< segments that show others to have been missed
     std::uint64_t cut = 0;     ///< segments captured in part
     std::vector<AckStanding> acks;

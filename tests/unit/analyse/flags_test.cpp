@@ -169,6 +169,10 @@ TEST(Flags, AnAckThatRetreats) {
     Scene overtaken = stamped();  // an older one, which took longer
     overtaken.right({.flags = "A", .seq = 1, .ack = 51, .options = stamps(2005, 1020)});
     EXPECT_EQ(flags(overtaken), Names());
+    Scene much_later = stamped();  // and if it took long
+    much_later.after_us(100'000);
+    much_later.right({.flags = "A", .seq = 1, .ack = 51, .options = stamps(2005, 1020)});
+    EXPECT_EQ(flags(much_later), Names());
     Scene unclear = opened();
     unclear.after_us(100'000).right({.flags = "A", .seq = 1, .ack = 51});
     EXPECT_EQ(flags(unclear), Names{"ack_seems_to_retreat"});
