@@ -142,11 +142,13 @@ void judge_sack(const Judge& judge) {
     const auto relative = [&](SeqNum n) { return s.ack + n.offset_from(s.header.ack); };
     std::int64_t bytes = 0;
     std::int64_t high = own.sack_high;
+    std::int64_t beyond = 0;
     bool bad = false;
     for (const SackBlock& block : blocks) {
         const std::int64_t left = relative(block.left);
         const std::int64_t right = relative(block.right);
-        bad = bad || left >= right || (peer.any && right > peer.highest && !judge.lossy());
+        bad = bad || left >= right;
+        beyond = peer.any ? std::max(beyond, right - peer.highest) : beyond;
         if (left > s.ack && left < right) {
             bytes += right - left;
             high = std::max(high, right);
@@ -156,8 +158,11 @@ void judge_sack(const Judge& judge) {
         judge.add(Verdict::duplicate_sack, judge.note_value(NoteKind::duplicate_sack));
     }
     if (bad) {
-        judge.add(Verdict::tiny_sack);
+        judge.add(Verdict::empty_sack);
         return;
+    }
+    if (beyond > 0) {
+        judge.add(Verdict::sack_of_unseen, beyond);
     }
     if (bytes != 0) {
         judge.add(Verdict::selective_ack, bytes);

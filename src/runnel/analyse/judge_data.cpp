@@ -145,7 +145,7 @@ bool judge_haste(const Judge& judge, const Again& again) {
     const std::int64_t least_us = trips.least / 1000;
     constexpr std::int64_t kDoubled = 1'000'000;
     if (again.since < std::min(kDoubled, trips.least / 2 + 1)) {
-        judge.add(Verdict::doubled, again.since);
+        judge.add(judge.near_sender() ? Verdict::sent_twice : Verdict::doubled, again.since);
     } else {
         judge.add(judge.near_sender() ? Verdict::too_early : Verdict::maybe_too_early, again.since,
                   least_us);

@@ -212,7 +212,7 @@ void judge_syn(const Judge& judge) {
     constexpr std::int64_t kDoubled = 1'000'000, kSoon = 900'000'000;
     judge.add(Verdict::syn_again, since);
     if (since < kDoubled) {
-        judge.add(Verdict::doubled, since);
+        judge.add(judge.near_sender() ? Verdict::sent_twice : Verdict::doubled, since);
     } else if (since < kSoon) {
         judge.add(Verdict::syn_too_soon, since);
     }

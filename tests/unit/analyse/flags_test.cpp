@@ -282,6 +282,32 @@ TEST(Flags, OptionsThatWereNotAgreedOn) {
     EXPECT_EQ(flags(wide), Names{"scale_too_large"});
 }
 
+TEST(Flags, SelectiveAcknowledgements) {
+    const auto sack = [](std::uint32_t left, std::uint32_t right) {
+        TcpOptions options;
+        options.sack.push_back({{kLeftIss + left}, {kLeftIss + right}});
+        return options;
+    };
+    Scene empty = opened();
+    empty.left(from_left(101, 100)).left(from_left(301, 100)).after_us(10'000);
+    empty.right({.flags = "A", .seq = 1, .ack = 201, .options = sack(401, 301)});
+    EXPECT_EQ(flags(empty), Names{"empty_sack"});
+    Scene gap = opened();
+    gap.left(from_left(101, 100)).left(from_left(301, 100)).after_us(10'000);
+    gap.right({.flags = "A", .seq = 1, .ack = 201, .options = sack(301, 401)});
+    EXPECT_EQ(flags(gap), Names());
+    Scene reneged = gap;
+    reneged.after_us(50'000).right({.flags = "A", .seq = 1, .ack = 201});
+    EXPECT_EQ(flags(reneged), Names{"sack_reneged"});
+    Scene filled = gap;
+    filled.left(from_left(201, 100)).after_us(50'000).right({.flags = "A", .seq = 1, .ack = 401});
+    EXPECT_EQ(flags(filled), Names());
+    Scene unseen = opened();
+    unseen.right({.flags = "A", .seq = 1, .ack = 101, .options = sack(301, 401)});
+    EXPECT_EQ(flags(unseen), Names());
+    EXPECT_EQ(last(unseen).front(), "sack_of_unseen");
+}
+
 TEST(Flags, TimestampsThatRunBack) {
     Scene back = stamped();
     back.after_us(50'000);
@@ -323,7 +349,13 @@ TEST(Flags, ARetransmissionBeforeARoundTripCouldPass) {
     EXPECT_EQ(last(told).front(), "fast_retransmission");
     Scene twice = opened();
     twice.left(from_left(101, 100)).after_us(3).left(from_left(101, 100));
-    EXPECT_EQ(flags(twice), Names{"doubled"});
+    EXPECT_EQ(flags(twice), Names{"sent_twice"}) << "next to its sender";
+    Scene doubled = opened();
+    doubled.right(from_right(1, 100)).after_us(10).left({.flags = "A", .seq = 101, .ack = 101});
+    doubled.left({.flags = "A", .seq = 101, .ack = 101, .length = 10}).after_us(10'000);
+    doubled.right(from_right(101, 100)).after_us(3);
+    doubled.right(from_right(101, 100));
+    EXPECT_EQ(flags(doubled), Names()) << "further away the network may have done it";
 }
 
 TEST(Flags, AnAckThatComesTooLate) {
