@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "runnel/analyse/analysis.hpp"
+#include "runnel/base/checksum.hpp"
+#include "runnel/wire/ip_protocol.hpp"
 #include "support/packet_builder.hpp"
 
 namespace runnel::analyse {
@@ -14,8 +16,7 @@ using report::End;
 using Names = std::vector<std::string>;
 
 // The names of what is flagged (unusual or violating), in order.
-Names flags(const Scene& scene) {
-    const report::Capture capture = scene.capture();
+Names flags(const report::Capture& capture) {
     const report::Conversations found = report::find_conversations(capture);
     Names names;
     const auto add = [&](const auto& findings) {
@@ -37,6 +38,10 @@ Names flags(const Scene& scene) {
         earlier = &conversation;
     }
     return names;
+}
+
+Names flags(const Scene& scene) {
+    return flags(scene.capture());
 }
 
 // Every name of the last segment, of any level.
@@ -445,6 +450,100 @@ TEST(Flags, MoreThanTheMss) {
     large.left(from_left(101, 2920));
     EXPECT_EQ(flags(large), Names()) << "it may be a super-segment";
     EXPECT_EQ(last(large).front(), "maybe_too_large");
+}
+
+// The latest packet with one octet of its TCP header changed, and the checksum right.
+Octets patched(const Scene& scene, std::size_t at, int value) {
+    Octets packet = scene.packets().back();
+    const MutableBytes segment = MutableBytes(packet).subspan(20);
+    segment[at] = static_cast<std::byte>(value);
+    ByteWriter(segment.subspan(16)).u16(0);
+    ChecksumAccumulator sum(pseudo_header_sum(IpAddress::from_bytes(Bytes(packet).subspan(12, 4)),
+                                              IpAddress::from_bytes(Bytes(packet).subspan(16, 4)),
+                                              kProtocolTcp,
+                                              static_cast<std::uint32_t>(segment.size())));
+    sum.add(segment);
+    ByteWriter(segment.subspan(16)).u16(sum.finish());
+    return packet;
+}
+
+TEST(Flags, ReservedBitsAndOptionsThatCantBeWalkedOver) {
+    Scene scene = opened();
+    scene.left({.flags = "A", .seq = 101, .ack = 1});
+    scene.raw(patched(scene, 12, 0x5e));
+    EXPECT_EQ(flags(scene), Names{"reserved_bits"});
+    Scene options = stamped();
+    options.left({.flags = "A", .seq = 101, .ack = 1, .options = stamps(1030, 2010)});
+    options.raw(patched(options, 23, 1));  // NOP NOP TS with a length of 1
+    EXPECT_EQ(flags(options), Names{"bad_options"});
+}
+
+TEST(Flags, SynsThatNobodySends) {
+    Scene fin;
+    fin.left({.flags = "SF"});
+    EXPECT_EQ(flags(fin), Names{"syn_with_fin"});
+    Scene reset;
+    reset.left({.flags = "SR"});
+    EXPECT_EQ(flags(reset), Names{"syn_with_rst"});
+    Scene other;
+    other.left({.flags = "S"}).after_us(100).right({.flags = "SA", .ack = 1}).after_us(1'000'000);
+    Scene again = other;
+    other.right({.flags = "SA", .seq = 500, .ack = 1});
+    EXPECT_EQ(flags(other), Names{"syn_ack_other_iss"});
+    again.right({.flags = "SA", .ack = 1});
+    EXPECT_EQ(flags(again), Names());
+}
+
+TEST(Flags, AResetBehindTheEnd) {
+    Scene closed = opened();
+    closed.left({.flags = "FA", .seq = 101, .ack = 1}).after_us(10'000);
+    closed.right({.flags = "FA", .seq = 1, .ack = 102}).after_us(20);
+    closed.left({.flags = "A", .seq = 102, .ack = 2}).after_us(20);
+    Scene needless = closed;
+    needless.left({.flags = "R", .seq = 102});
+    EXPECT_EQ(flags(needless), Names{"reset_needless"});
+    Scene late = closed;  // the FIN once more, to an end that has forgotten it
+    late.after_us(300'000).right({.flags = "FA", .seq = 1, .ack = 102});
+    late.left({.flags = "R", .seq = 102});
+    EXPECT_EQ(flags(late), Names());
+}
+
+TEST(Flags, CongestionMarksThatWereNotAgreedOn) {
+    Scene scene = opened();
+    scene.left(from_left(101, 10)).ecn_ce();
+    EXPECT_EQ(flags(scene), Names{"ecn_not_agreed"});
+}
+
+TEST(Flags, EveryChecksumOfAnEndWrong) {
+    Scene scene;
+    scene.left({.flags = "S", .options = modern(false)}).after_us(100);
+    for (int i = 0; i < 4; ++i) {
+        scene.right({.flags = "SA", .ack = 1, .options = modern(false)}).corrupt();
+        scene.after_us(1'000'000);
+    }
+    EXPECT_EQ(flags(scene), (Names{"damaged", "damaged", "damaged", "damaged", "checksums_wrong"}));
+}
+
+TEST(Flags, MoreThanTheMssWhereNoDeviceCutsIt) {
+    Scene scene = opened();
+    scene.left(from_left(101, 2000));
+    report::Capture capture = scene.capture();
+    for (report::CapturedPacket& packet : capture.packets) {
+        const bool from_left_end = packet.bytes[15] == std::byte{1};  // 10.9.0.1
+        packet.direction =
+            from_left_end ? report::PacketDirection::outbound : report::PacketDirection::inbound;
+    }
+    EXPECT_EQ(flags(capture), Names{"too_large"});
+}
+
+TEST(Flags, HasteThatCantBeProvenFromAfar) {
+    Scene scene;  // half-way between both ends
+    scene.left({.flags = "S", .window = 4000, .options = modern(false)}).after_us(10'000);
+    scene.right({.flags = "SA", .ack = 1, .window = 4000, .options = modern(false)});
+    scene.after_us(10'000).left({.flags = "A", .seq = 1, .ack = 1});
+    scene.left(from_left(1, 100)).left(from_left(101, 100)).after_us(4000);
+    scene.left(from_left(1, 100));
+    EXPECT_EQ(flags(scene), Names{"maybe_too_early"});
 }
 
 }  // namespace
