@@ -48,10 +48,6 @@ struct Pack {
     std::uint32_t pieces = 0;
 };
 
-[[nodiscard]] bool ends_at(const Piece& piece, std::uint32_t pack, std::uint32_t position) {
-    return piece.pack == pack && piece.slice.begin() + piece.slice.size() == position;
-}
-
 /// Walks the octets of a payload once, front to back.
 struct PayloadCursor {
     const SliceList& slices;
@@ -228,7 +224,8 @@ bool Reassembler::State::hold_copy(BufferPool& pool, Bytes source, std::size_t m
         const std::size_t count =
             std::min<std::size_t>(source.size(), pack.chunk.capacity() - pack.used);
         std::memcpy(pack.chunk.data() + pack.used, source.data(), count);
-        if (chain.last != kNone && ends_at(pieces[chain.last], open_pack, pack.used)) {
+        // A chain is made in one go: where its last piece lies in this pack, it lies at its end.
+        if (chain.last != kNone && pieces[chain.last].pack == open_pack) {
             pieces[chain.last].slice.extend(count);
             pack.used += static_cast<std::uint32_t>(count);
             source = source.subspan(count);
