@@ -28,7 +28,7 @@ class Bench:
         self.baseline: dict[str, float] = {}
         self.programs = list(scratch.links)
         self._objects: dict[str, pathlib.Path] = {}
-        self._lock = threading.Lock()
+        self._locks = {output: threading.Lock() for output in scratch.units}
 
     def measure(self, programs=None):
         """Runs the tests unchanged. They pass, or there is nothing to be measured."""
@@ -46,7 +46,7 @@ class Bench:
 
     def _unchanged(self, unit) -> pathlib.Path:
         """The unit's object as it is without a change, compiled as the changed ones are."""
-        with self._lock:
+        with self._locks[unit.output]:
             target = self._objects.get(unit.output)
             if target is None:
                 target = self.scratch.path / "unchanged" / unit.output

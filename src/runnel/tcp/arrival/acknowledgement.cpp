@@ -20,8 +20,7 @@ bool complete_handshake(Tcb& tcb, const Segment& segment, Effects& effects) {
     effects.enter(tcb, State::established);
     tcb.snd.wnd = segment.window;
     tcb.snd.max_wnd = std::max(tcb.snd.max_wnd, tcb.snd.wnd);
-    tcb.snd.wl1 = segment.seq;
-    tcb.snd.wl2 = segment.ack;
+    // SND.WL1 and SND.WL2 follow in update_send_window: before ESTABLISHED nothing has set them.
     // The peer's SYN,ACK of a simultaneous open may come before our own has left: its SYN still wants its ACK.
     if (tcb.rcv.last_ack_sent < tcb.rcv.nxt) {
         tcb.ack.need_now(Decision::tcp_transmit_ack_handshake, false);

@@ -55,8 +55,6 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
         tcb.rcv.last_ack_sent = tcb.rcv.irs;  // until our SYN,ACK leaves
         tcb.snd.wnd = segment.header.window;
         tcb.snd.max_wnd = tcb.snd.wnd;
-        tcb.snd.wl1 = segment.seq;
-        tcb.snd.wl2 = tcb.snd.una;
         tcb.retransmission.mark_all_lost();
         return;
     }

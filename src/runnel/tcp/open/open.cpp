@@ -195,8 +195,6 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
         t.rcv.right_edge = t.rcv.nxt;
         t.snd.wnd = segment.header.window;
         t.snd.max_wnd = t.snd.wnd;
-        t.snd.wl1 = t.rcv.irs;
-        t.snd.wl2 = t.snd.iss;
         negotiate(t, segment.header, config_, now);
         t.state = State::listen;
         effects.enter(t, State::syn_received);
