@@ -115,26 +115,25 @@ void take_fin(Run& run, const Arrived& s) {
     if (!takes_text(b.state)) {
         return;
     }
-    if (s.fin && !b.fin_at) {
-        const Number at = s.seq + static_cast<Number>(s.text.size());
-        const bool old = at < b.rcv_nxt;
+    const Number at = s.seq + static_cast<Number>(s.text.size());
+    if (s.fin && at >= b.rcv_nxt) {
         const Number held_end =
             b.held.empty()
                 ? at
                 : b.held.rbegin()->first + static_cast<Number>(b.held.rbegin()->second.size());
-        const bool contradicted =
-            held_end > at;  // text beyond it has come: one of the two is a lie
+        // Text beyond it has come, or another FIN: one of the two is a lie. §3.10.7.4, eighth: a FIN at
+        // RCV.NXT is taken, whatever has been claimed of numbers beyond it.
+        const bool contradicted = at > b.rcv_nxt && (held_end > at || b.fin_at);
         bool fits = at < b.edge;
         if (at == b.edge) {
             // The FIN's own number is the first beyond the window.
             fits = run.choices.take("Linux: a FIN at the right edge needs no window");
         }
-        if (!old && fits && !contradicted) {
+        if (fits && !contradicted) {
             b.fin_at = at;
-            if (at > b.rcv_nxt) {
-                run.owe_ack();
-            }
-        } else if (!old && s.window_closed) {
+        }
+        // RFC 5681 §4.2: an ACK at once for what is out of order.
+        if ((fits && at > b.rcv_nxt) || (!fits && s.window_closed)) {
             run.owe_ack();
         }
     }

@@ -39,9 +39,12 @@ bool acceptable(const Tcb& tcb, const Segment& segment) {
 }
 
 /// Owes the ACK that answers a segment out of the window, not more often than the rate limit for those
-/// without data (two ends that disagree must not answer each other for ever).
+/// without data (two ends that disagree must not answer each other for ever). A FIN counts as data: it is
+/// repeated until it is acknowledged, by its sender's timer and so never for ever.
 void answer_unacceptable(Tcb& tcb, const Segment& segment, Decision reason, Effects& effects) {
-    const bool has_data = segment.length > 0 && !segment.flags().syn();
+    // A challenge (RFC 5961 §7) is limited whatever the segment carries.
+    const bool has_data = segment.sequence_length() > 0 && !segment.flags().syn() &&
+                          reason != Decision::tcp_transmit_challenge_ack;
     const bool limited = tcb.last_invalid_ack != Instant{} &&
                          effects.now - tcb.last_invalid_ack < effects.config().invalid_ack_interval;
     if (!has_data && limited) {
@@ -92,16 +95,18 @@ bool check_sequence(Tcb& tcb, const Segment& segment, Effects& effects) {
         answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
         return false;
     }
-    if (!acceptable(tcb, segment) && !completes_simultaneous_open(tcb, segment)) {
+    const bool completes = completes_simultaneous_open(tcb, segment);
+    // A repeated SYN says that our SYN,ACK was lost: send that again (Linux; an ACK alone would do). One with
+    // text reaches into the window, and is no other SYN for that.
+    if (tcb.state == State::syn_received && segment.flags().syn() && !segment.flags().rst() &&
+        segment.seq == tcb.rcv.irs && !completes) {
+        effects.decide(tcb, Decision::tcp_accept_duplicate_syn, segment);
+        tcb.retransmission.mark_all_lost();
+        return false;
+    }
+    if (!acceptable(tcb, segment) && !completes) {
         if (segment.flags().rst()) {
             effects.decide(tcb, Decision::tcp_drop_rst_outside_window, segment);
-            return false;
-        }
-        // A repeated SYN says that our SYN,ACK was lost: send that again (Linux; an ACK alone would do).
-        if (tcb.state == State::syn_received && segment.flags().syn() &&
-            segment.seq == tcb.rcv.irs) {
-            effects.decide(tcb, Decision::tcp_accept_duplicate_syn, segment);
-            tcb.retransmission.mark_all_lost();
             return false;
         }
         const bool old = segment.end() <= tcb.rcv.nxt;

@@ -225,16 +225,21 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
 }
 
 void check_fin(Tcb& tcb, const Segment& segment, Effects& effects) {
-    if (segment.fin && !tcb.fin_known && !tcb.fin_received) {
+    if (segment.fin && !tcb.fin_received && receives_data(tcb.state)) {
         const Seq64 fin_seq = segment.seq + segment.length;
-        const bool last = fin_seq >= tcb.rcv.nxt && fin_seq >= tcb.reassembler.highest();
-        if (last && fin_seq <= tcb.rcv.right_edge && receives_data(tcb.state)) {
+        // Beyond a gap the first word counts, and none that contradicts what is held. A FIN at RCV.NXT is
+        // taken in any case, or one forged octet far ahead would keep the connection open for ever.
+        const bool beyond_gap = fin_seq > tcb.rcv.nxt;
+        const bool last = fin_seq == tcb.rcv.nxt ||
+                          (beyond_gap && !tcb.fin_known && fin_seq >= tcb.reassembler.highest());
+        if (last && fin_seq <= tcb.rcv.right_edge) {
             tcb.fin_known = true;
             tcb.fin_seq = fin_seq;
-            if (fin_seq > tcb.rcv.nxt && segment.length == 0) {
-                effects.decide(tcb, Decision::tcp_accept_out_of_order, segment);
-                tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true);
-            }
+        }
+        // RFC 5681 §4.2: out of order, so an ACK at once, each time; text has had its own.
+        if (beyond_gap && segment.length == 0) {
+            effects.decide(tcb, Decision::tcp_accept_out_of_order, segment);
+            tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true);
         }
     }
     if (!tcb.fin_known || tcb.fin_received || tcb.rcv.nxt != tcb.fin_seq) {

@@ -155,7 +155,7 @@ Readiness readiness_of(const Tcb& tcb, const TcpConfig& config) {
     if (tcb.report != ErrorReport::Reason::none) {
         bits |= Readiness::kReport;
     }
-    if (over || (tcb.fin_received && tcb.fin_queued)) {
+    if (over || ((tcb.fin_received || tcb.receive_shutdown) && tcb.fin_queued)) {
         bits |= Readiness::kHangUp;
     }
     if (tcb.error != Errc::ok) {

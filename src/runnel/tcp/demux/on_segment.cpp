@@ -126,7 +126,9 @@ void StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Ins
         entry.ts_recent = segment.header.options.timestamps->value;
     }
     if (verdict.answer && segment.to_unicast) {
-        entry.last_answer = now;
+        if (segment.payload_size == 0 && !segment.header.flags.fin()) {
+            entry.last_answer = now;  // data and FINs neither count nor are limited
+        }
         push_control(time_wait_ack(entry, now), now);
     }
     if (verdict.restart) {

@@ -156,7 +156,12 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
         settle_timers(tcb, plan, effects);
         return false;
     }
+    const std::uint32_t window_before = tcb.controller.window();
     restart_after_idle(tcb, plan, effects);
+    if (tcb.controller.window() < window_before) {
+        plan =
+            plan_next_segment(tcb, effects.config());  // a super-segment is as long as the window
+    }
     out.tuple = tcb.tuple;
     out.reason = plan.reason;
     // RFC 9293 §3.9.1.9, MUST-48, SHLD-22: as the user said it.
