@@ -144,6 +144,16 @@ if(sources)
   runnel_discovered_tests(interop_tests interop 300)
 endif()
 
+# No test itself: what tests/differential/*.py and scripts/differential play scripts with.
+file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/differential/*.cpp)
+if(sources)
+  add_executable(differential_runner ${sources})
+  target_link_libraries(differential_runner PRIVATE runnel_test_base)
+  runnel_use(differential_runner link socket host)
+  set_target_properties(differential_runner PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 if(NOT TARGET runnel)
   return()
 endif()
@@ -190,7 +200,7 @@ function(runnel_script_test path label)
     ENVIRONMENT "${RUNNEL_TEST_ENVIRONMENT};RUNNEL_SOURCE=${CMAKE_SOURCE_DIR}")
 endfunction()
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-foreach(kind interop cli docs mutation)
+foreach(kind interop cli docs mutation differential)
   file(GLOB scripts CONFIGURE_DEPENDS
     ${CMAKE_SOURCE_DIR}/tests/${kind}/*.py ${CMAKE_SOURCE_DIR}/tests/${kind}/*.sh)
   foreach(script IN LISTS scripts)

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes docs/decisions.md and docs/states.md from the tables in the sources, which alone are true.
+"""Writes docs/decisions.md, states.md and differences.md from the tables in the sources, which alone are true.
 
 With --check nothing is written: it exits 1 when a page differs from what it would write."""
 
 import pathlib
 import re
 import sys
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTE = "<!-- Made by scripts/docs/tables.py from {}; run ./run docs after a change. -->\n"
@@ -56,10 +57,34 @@ def states() -> str:
     return "".join(out)
 
 
+VERDICTS = {
+    "right": "Runnel follows the RFC",
+    "choice": "Both may",
+    "later": "A later issue of Runnel brings the kernel's behaviour",
+}
+
+
+def differences() -> str:
+    table = "tests/differential/differences.toml"
+    rows = tomllib.loads((ROOT / table).read_text())["difference"]
+    out = ["# Differences from Linux\n", NOTE.format(table)]
+    out.append("Scripts drawn by chance are played on the Linux kernel and on Runnel (profile `linux`), and what both\n"
+               "do is compared ([how](../tests/differential/README.md)). Each difference seen belongs to one of these\n"
+               f"{len(rows)} classes; another fails the test. The table holds each class's predicate.\n")
+    for verdict, title in VERDICTS.items():
+        out.append(f"\n## {title}\n\n| class | Linux | Runnel | clause |\n| --- | --- | --- | --- |\n")
+        out += [f"| `{r['id']}` | {r['linux']} | {r['runnel']} | {r['clause']} |\n"
+                for r in rows if r["verdict"] == verdict]
+    if any(r["verdict"] not in VERDICTS for r in rows):
+        sys.exit(f"{table}: a verdict is none of {', '.join(VERDICTS)}")
+    return "".join(out)
+
+
 def main() -> int:
     check = "--check" in sys.argv[1:]
     stale = 0
-    for name, text in (("decisions.md", decisions()), ("states.md", states())):
+    for name, text in (("decisions.md", decisions()), ("states.md", states()),
+                       ("differences.md", differences())):
         path = ROOT / "docs" / name
         if check:
             if not path.exists() or path.read_text() != text:
