@@ -66,9 +66,10 @@ VERDICTS = {
 
 def differences() -> str:
     table = "tests/differential/differences.toml"
-    rows = tomllib.loads((ROOT / table).read_text())["difference"]
+    content = tomllib.loads((ROOT / table).read_text())
+    rows = content["difference"]
     out = ["# Differences from Linux\n", NOTE.format(table)]
-    out.append("Scripts drawn by chance are played on the Linux kernel and on Runnel (profile `linux`), and what both\n"
+    out.append(f"Scripts drawn by chance are played on the kernel of Linux {content['kernel']} and on Runnel (profile `linux`), and what both\n"
                "do is compared ([how](../tests/differential/README.md)). Each difference seen belongs to one of these\n"
                f"{len(rows)} classes; another fails the test. The table holds each class's predicate.\n")
     for verdict, title in VERDICTS.items():

@@ -25,9 +25,18 @@ def runner():
     sys.exit("differential_runner isn't built: ./run test builds it, or ninja -C build/release differential_runner")
 
 
-def classes():
+def table():
     with open(HERE / "differences.toml", "rb") as file:
-        return [_compare.Class(row) for row in tomllib.load(file).get("difference", [])]
+        return tomllib.load(file)
+
+
+def classes():
+    return [_compare.Class(row) for row in table()["difference"]]
+
+
+def table_kernel():
+    """The Linux whose differences the table holds: another release may have others."""
+    return table()["kernel"]
 
 
 def play(scripts, side="kernel", settings=()):
@@ -50,8 +59,8 @@ def play(scripts, side="kernel", settings=()):
     return {number: tuple(pair) for number, pair in outcomes.items()}
 
 
-def judge(lines, pair, table):
-    return _compare.classify(_compare.compare(lines, *pair), table)
+def judge(lines, pair, rows):
+    return _compare.classify(_compare.compare(lines, *pair), rows)
 
 
 def draw(seed, count):
