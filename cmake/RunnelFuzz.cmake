@@ -8,6 +8,7 @@ if(NOT sources)
   return()
 endif()
 set(rooms analyse sim report socket host tcp udp ip observe wire base)
+set(rooms_of_http cli)  # the command line's own parsers
 
 if(RUNNEL_FUZZ)
   target_compile_options(runnel_flags INTERFACE
@@ -19,7 +20,7 @@ if(RUNNEL_FUZZ)
     add_executable(fuzz_${name} ${source} ${mutator} ${CMAKE_SOURCE_DIR}/fuzz/support/target.cpp)
     target_include_directories(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR})
     target_link_libraries(fuzz_${name} PRIVATE runnel_flags)
-    runnel_use(fuzz_${name} ${rooms})
+    runnel_use(fuzz_${name} ${rooms_of_${name}} ${rooms})
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     set_target_properties(fuzz_${name} PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
@@ -32,7 +33,7 @@ elseif(TARGET runnel_test_base)
     RUNNEL_FUZZ_REPLAY RUNNEL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_compile_options(fuzz_replay PRIVATE ${RUNNEL_QUICK_COMPILE})
   target_link_libraries(fuzz_replay PRIVATE runnel_flags)
-  runnel_use(fuzz_replay ${rooms})
+  runnel_use(fuzz_replay ${rooms_of_http} ${rooms})
   set_target_properties(fuzz_replay PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME fuzz_replay COMMAND fuzz_replay)
   set_tests_properties(fuzz_replay PROPERTIES LABELS unit TIMEOUT 300

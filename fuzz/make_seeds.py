@@ -309,12 +309,25 @@ def stateful_seeds():
         yield name, opening + program
 
 
+def http_seeds():
+    paths = [b"/", b"/a/b%20c/?json", b"/%2e%2e/x", b"/a//b", b"http://host/a%00", b"*", b"/%c3%a4<'>&"]
+    ranges = [b"bytes=0-499", b"bytes=-5,0-1,7-", b"bytes=9999999999999999999999-", b"bytes 42-1233/1234", b"bytes */7"]
+    dates = [b"Sun, 06 Nov 1994 08:49:37 GMT", b"Sunday, 06-Nov-94 08:49:37 GMT", b"Sun Nov  6 08:49:37 1994"]
+    conditions = [b'"16f0-2a"\nW/"x", "16f0-2a"\nSun, 06 Nov 1994 08:49:37 GMT\n' + dates[1],
+                  b'*\ntext/html;q=0.8, application/json;q=0.9\n\n']  # fmt: skip
+    urls = [b"http://[fd00::1]:8080/a?b", b"../g?y/../x", b"//host:1/x", b"10.9.0.1:80", b"?y", b"mailto:x"]
+    kinds = [b"\0", b"\1" + struct.pack("<Q", 10_000), b"\2", b"\3", b"\4"]
+    for kind, texts in zip(kinds, (paths, ranges, dates, conditions, urls)):
+        for number, text in enumerate(texts):
+            yield f"{kind[0]}{number}", kind + text
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: fuzz/make_seeds.py FOLDER   (FOLDER/<target>/seed-* are written)")
     targets = {"host": host_seeds(), "wire": wire_seeds(), "capture_reader": capture_seeds(),
                "analyse": analyse_seeds(),
-               "stateful": stateful_seeds(),
+               "stateful": stateful_seeds(), "http": http_seeds(),
                "address": ((f"{i:02}", text.encode()) for i, text in enumerate(ADDRESSES)),
                "config": ((f"{i:02}", text.encode()) for i, text in enumerate(SETTINGS))}  # fmt: skip
     for target, seeds in targets.items():

@@ -144,6 +144,9 @@ net::awaitable<HttpAnswer> http_exchange(Driver& driver, const HttpRequest& requ
         failure = std::current_exception();
     }
     watch->socket = nullptr;
+    if (failure) {
+        socket.abort();  // there is nothing to say goodbye for, and nobody who listens
+    }
     if (failure && watch->fired) {
         throw boost::system::system_error(net::error::timed_out);
     }

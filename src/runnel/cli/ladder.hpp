@@ -20,7 +20,8 @@ struct LadderOptions {
 };
 
 /// Writes the ladders to stdout, and what is wrong to stderr with what to try. 0: shown; 1: the file can't
-/// be read, is damaged (what comes before the damage is shown) or has nothing to show; 2: the filter can't
+/// be read, is damaged (what comes before the damage is shown; a capture that is only cut short is not) or has
+/// nothing to show; 2: the filter can't
 /// be understood.
 [[nodiscard]] int run_ladder(const LadderOptions& options);
 
