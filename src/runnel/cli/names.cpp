@@ -41,6 +41,15 @@ bool is_host_text(std::string_view text) {
     });
 }
 
+/// RFC 3986 §3.1.
+bool is_scheme(std::string_view text) {
+    const auto letter = [](char c) { return lower(c) >= 'a' && lower(c) <= 'z'; };
+    return !text.empty() && letter(text.front()) &&
+           std::all_of(text.begin(), text.end(), [&](char c) {
+               return letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+           });
+}
+
 /// Splits "host:port" with IPv6 in brackets; none when brackets don't match.
 std::optional<HostPort> split_port(std::string_view text) {
     const std::size_t close = text.rfind(']');
@@ -91,7 +100,11 @@ std::vector<IpAddress> resolve_name(std::string_view name, const std::string& ho
 std::optional<Url> parse_url(std::string_view text) {
     Url url;
     url.scheme = "http";
-    if (const std::size_t mark = text.find("://"); mark != std::string_view::npos) {
+    // Behind a path or query it belongs to them.
+    if (const std::size_t mark = text.find("://"); mark < text.find_first_of("/?#")) {
+        if (!is_scheme(text.substr(0, mark))) {
+            return std::nullopt;
+        }
         url.scheme = text.substr(0, mark);
         std::transform(url.scheme.begin(), url.scheme.end(), url.scheme.begin(), lower);
         text.remove_prefix(mark + 3);

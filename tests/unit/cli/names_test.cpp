@@ -142,6 +142,17 @@ TEST(Names, ReferencesAreResolvedAsTheRfcSays) {
     }
 }
 
+TEST(Names, ASchemeStandsInFrontOrNowhere) {
+    // Found by fuzzing: "://" in a query made everything before it a scheme, line ends included.
+    const auto url = parse_url("10.9.0.1/a?u=http://x/");
+    ASSERT_TRUE(url);
+    EXPECT_EQ(url->text(), "http://10.9.0.1/a?u=http://x/");
+    for (const char* text :
+         {"://host/", "1x://host/", "ht tp://host/", "a\rb://host/", "h_t://host/"}) {
+        EXPECT_FALSE(parse_url(text)) << text;
+    }
+}
+
 TEST(Names, AFileIsCalledAfterItsUrl) {
     const auto name = [](const char* text) { return file_name_of(*parse_url(text)); };
     EXPECT_EQ(name("http://a/b/c.txt?x/y"), "c.txt");
