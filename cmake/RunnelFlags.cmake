@@ -19,6 +19,7 @@ option(RUNNEL_WERROR "Warnings are errors" ${_runnel_werror_default})
 
 set(RUNNEL_SANITIZE "" CACHE STRING "Value of -fsanitize=, e.g. address,undefined")
 option(RUNNEL_COVERAGE "Instrument for gcov" OFF)
+option(RUNNEL_TRACE "Record decisions; off only to measure what that costs" ON)
 option(RUNNEL_FUZZ "Build the libFuzzer targets in fuzz/ (clang only)" OFF)
 
 # What a target of ours needs; third-party targets never see it.
@@ -27,6 +28,10 @@ target_include_directories(runnel_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(runnel_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
   $<$<BOOL:${RUNNEL_WERROR}>:-Werror>)
+
+if(NOT RUNNEL_TRACE)
+  target_compile_definitions(runnel_flags INTERFACE RUNNEL_NO_TRACE)
+endif()
 
 # The engine: no RTTI (and so no vptr check of UBSan, which needs it).
 add_library(runnel_engine_flags INTERFACE)

@@ -11,6 +11,14 @@
 
 namespace runnel {
 
+/// False only in a build with the CMake option RUNNEL_TRACE=OFF, which exists to measure what recording
+/// costs (bench/trace_cost.py): nothing is then recorded or counted.
+#ifdef RUNNEL_NO_TRACE
+inline constexpr bool kTrace = false;
+#else
+inline constexpr bool kTrace = true;
+#endif
+
 /// One decision about one segment or connection. 48 bytes, plain data.
 struct EventRecord {
     Instant time;
@@ -35,6 +43,9 @@ public:
 
     /// Stores `record` and returns its number (from 1 on), for the next record of that connection to chain to.
     std::uint64_t record(const EventRecord& record) {
+        if constexpr (!kTrace) {
+            return 0;
+        }
         ++counters_[static_cast<std::size_t>(record.decision)];
         ring_[next_ & mask_] = record;
         return next_++;

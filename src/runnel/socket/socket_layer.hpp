@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -152,9 +153,10 @@ private:
         Endpoint local = {};
         std::uint64_t handle = 0;     ///< packed handle of connection, listener or UDP binding
         std::uint64_t handle_v4 = 0;  ///< the second UDP binding of a dual-stack socket
-        std::uint32_t backlog = 0;
-        tcp::ConnectionOptions options = {};  ///< until there is a connection to carry them
+        /// What the user has set while there is no connection to carry it; nullptr: nothing.
+        std::unique_ptr<tcp::ConnectionOptions> options = nullptr;
     };
+    static_assert(sizeof(Socket) <= 48, "of which there is one a connection");
 
     [[nodiscard]] Socket* find(SocketId id) { return sockets_.find(id); }
     [[nodiscard]] static tcp::ConnectionHandle connection_of(const Socket& socket);

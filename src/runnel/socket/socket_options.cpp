@@ -57,7 +57,8 @@ const tcp::ConnectionOptions& SocketLayer::options_of(const Socket& socket) cons
             return *live;
         }
     }
-    return socket.options;
+    static constexpr tcp::ConnectionOptions kUnset;
+    return socket.options != nullptr ? *socket.options : kUnset;
 }
 
 Status SocketLayer::set_option(SocketId id, SocketOption option, std::int64_t value, Instant now) {
@@ -85,10 +86,10 @@ Status SocketLayer::set_option(SocketId id, SocketOption option, std::int64_t va
         !set) {
         return set;
     }
-    socket->options = changed;
     if (socket->phase == Phase::connection) {
         return host_.tcp().set_options(connection_of(*socket), changed, now);
     }
+    socket->options = std::make_unique<tcp::ConnectionOptions>(changed);
     socket->options_changed = true;
     return {};
 }

@@ -19,7 +19,6 @@ Status SocketLayer::listen(SocketId id, std::uint32_t backlog, Instant now) {
     if (socket->phase == Phase::connection) {
         return fail(Errc::argument_invalid);
     }
-    socket->backlog = backlog;
     if (socket->phase == Phase::listening) {
         host_.tcp().set_backlog(listener_of(*socket), backlog);
         return {};
@@ -34,7 +33,7 @@ Status SocketLayer::listen(SocketId id, std::uint32_t backlog, Instant now) {
         return fail(Errc::address_in_use);
     }
     const bool dual = dual_stack(*socket, socket->local.address);
-    const auto listener = host_.tcp().listen(socket->local, dual, backlog, socket->options);
+    const auto listener = host_.tcp().listen(socket->local, dual, backlog, options_of(*socket));
     if (!listener) {
         return fail(listener.error());
     }
@@ -57,17 +56,14 @@ Result<SocketId> SocketLayer::accept(SocketId id, Instant now) {
         return fail(Errc::argument_invalid);
     }
     // The place comes first: a connection taken from the queue couldn't be put back.
-    const Socket inherited{.family = listener->family,
-                           .type = SocketType::stream,
-                           .phase = Phase::connection,
-                           .reuse_address = listener->reuse_address,
-                           .v6_only = listener->v6_only,
-                           .connect_reported = true,
-                           .handshake_over = true,
-                           .options = listener->options};
-    const bool options_changed = listener->options_changed;
     const auto listener_handle = listener_of(*listener);
-    const SocketId accepted_id = sockets_.emplace(inherited);
+    const SocketId accepted_id = sockets_.emplace(Socket{.family = listener->family,
+                                                         .type = SocketType::stream,
+                                                         .phase = Phase::connection,
+                                                         .reuse_address = listener->reuse_address,
+                                                         .v6_only = listener->v6_only,
+                                                         .connect_reported = true,
+                                                         .handshake_over = true});
     if (accepted_id.is_none()) {
         return fail(Errc::too_many_open);
     }
@@ -81,8 +77,8 @@ Result<SocketId> SocketLayer::accept(SocketId id, Instant now) {
     if (const auto tuple = host_.tcp().tuple(*connection)) {
         accepted.local = tuple->local;
     }
-    if (options_changed) {
-        (void)host_.tcp().set_options(*connection, accepted.options, now);
+    if (listener->options_changed) {
+        (void)host_.tcp().set_options(*connection, options_of(*listener), now);
     }
     remember(socket_of_connection_, accepted.handle, accepted_id);
     return accepted_id;
@@ -136,13 +132,14 @@ Status SocketLayer::start_connect(SocketId id, Socket& socket, const Endpoint& r
         return fail(Errc::network_unreachable);
     }
     const Endpoint local{source.value_or(route->source), socket.local.port};
-    const auto connection = host_.tcp().connect(local, target, route->mtu, socket.options, now);
+    const auto connection = host_.tcp().connect(local, target, route->mtu, options_of(socket), now);
     if (!connection) {
         // connect(2) says EADDRNOTAVAIL of a four-tuple that exists; EADDRINUSE is bind's word.
         return fail(connection.error() == Errc::address_in_use ? Errc::address_not_available
                                                                : connection.error());
     }
     socket.handle = connection->packed();
+    socket.options.reset();  // the connection has them now
     socket.phase = Phase::connection;
     socket.connect_reported = false;
     socket.handshake_over = false;
@@ -169,6 +166,9 @@ Status SocketLayer::connect_outcome(SocketId id, Socket& socket, Instant now) {
 
 /// Back to a socket without a connection, which may connect again.
 void SocketLayer::disconnect(SocketId id, Socket& socket, Instant now) {
+    if (const auto* options = host_.tcp().options(connection_of(socket))) {
+        socket.options = std::make_unique<tcp::ConnectionOptions>(*options);
+    }
     host_.tcp().close(connection_of(socket), now);
     socket.handle = 0;
     socket.handshake_over = false;

@@ -293,6 +293,8 @@ constexpr std::array kFields = {
         "user_timeout_ms", 0, kMostInt,
         "data unacknowledged for so long ends a connection, in ms; 0: by R2"),
     flag<&C::icmp_aborts>("icmp_aborts", "hard ICMP errors end established connections too"),
+    time<&C::sleep_after, kMilli>("sleep_after_ms", 0, 3'600'000,
+                                  "a connection quiet for so long is packed to save memory, in ms"),
     count<&C::max_connections>("max_connections", 1, 1U << 24, "connections of the host"),
     count<&C::max_time_wait>("tcp_max_tw_buckets", 0, 1U << 24, "connections in TIME-WAIT"),
     count<&C::max_orphans>("tcp_max_orphans", 0, 1U << 24,

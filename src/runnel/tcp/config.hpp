@@ -66,6 +66,7 @@ struct TcpConfig {
     bool time_wait_reuse = true;  ///< RFC 6191
     Duration user_timeout = {};   ///< TCP_USER_TIMEOUT, 0: by retries2
     bool icmp_aborts = false;     ///< a hard ICMP error ends established connections too (SHLD-26)
+    Duration sleep_after = seconds(1);  ///< a connection so long quiet is packed, to save memory
     std::uint32_t max_connections = 1u << 20;
     std::uint32_t max_time_wait = 262'144;  ///< tcp_max_tw_buckets
     std::uint32_t max_orphans = 65'536;     ///< tcp_max_orphans

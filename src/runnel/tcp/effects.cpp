@@ -4,58 +4,58 @@
 
 namespace runnel::tcp {
 
-void Effects::decide(Tcb& tcb, Decision decision, const Segment& segment, std::uint32_t value) {
-    EventRecord record;
-    record.time = now;
-    record.connection = tcb.handle;
-    record.previous = tcb.last_event;
-    record.decision = decision;
-    record.window = segment.header.window;
-    record.seq = segment.header.seq.value;
-    record.ack = segment.header.ack.value;
-    record.length = segment.length;
-    record.flags = segment.header.flags.bits;
-    record.state = static_cast<std::uint8_t>(tcb.state);
-    record.inbound = 1;
-    record.value = value;
-    tcb.last_event = context_.recorder.record(record);
+void Effects::record(Tcb& tcb, Decision decision, const Segment& segment, std::uint32_t value) {
+    EventRecord entry;
+    entry.time = now;
+    entry.connection = tcb.handle;
+    entry.previous = tcb.last_event;
+    entry.decision = decision;
+    entry.window = segment.header.window;
+    entry.seq = segment.header.seq.value;
+    entry.ack = segment.header.ack.value;
+    entry.length = segment.length;
+    entry.flags = segment.header.flags.bits;
+    entry.state = static_cast<std::uint8_t>(tcb.state);
+    entry.inbound = 1;
+    entry.value = value;
+    tcb.last_event = context_.recorder.record(entry);
 }
 
-void Effects::decide(Tcb& tcb, Decision decision, std::uint32_t value) {
-    EventRecord record;
-    record.time = now;
-    record.connection = tcb.handle;
-    record.previous = tcb.last_event;
-    record.decision = decision;
-    record.seq = tcb.snd.nxt.wire().value;
-    record.ack = tcb.rcv.nxt.wire().value;
-    record.state = static_cast<std::uint8_t>(tcb.state);
-    record.value = value;
-    tcb.last_event = context_.recorder.record(record);
+void Effects::record(Tcb& tcb, Decision decision, std::uint32_t value) {
+    EventRecord entry;
+    entry.time = now;
+    entry.connection = tcb.handle;
+    entry.previous = tcb.last_event;
+    entry.decision = decision;
+    entry.seq = tcb.snd.nxt.wire().value;
+    entry.ack = tcb.rcv.nxt.wire().value;
+    entry.state = static_cast<std::uint8_t>(tcb.state);
+    entry.value = value;
+    tcb.last_event = context_.recorder.record(entry);
 }
 
 void Effects::record_sent(Tcb& tcb, Decision decision, const TcpHeader& header,
                           std::uint32_t length) {
-    EventRecord record;
-    record.time = now;
-    record.connection = tcb.handle;
-    record.previous = tcb.last_event;
-    record.decision = decision;
-    record.window = header.window;
-    record.seq = header.seq.value;
-    record.ack = header.ack.value;
-    record.length = length;
-    record.flags = header.flags.bits;
-    record.state = static_cast<std::uint8_t>(tcb.state);
-    tcb.last_event = context_.recorder.record(record);
+    EventRecord entry;
+    entry.time = now;
+    entry.connection = tcb.handle;
+    entry.previous = tcb.last_event;
+    entry.decision = decision;
+    entry.window = header.window;
+    entry.seq = header.seq.value;
+    entry.ack = header.ack.value;
+    entry.length = length;
+    entry.flags = header.flags.bits;
+    entry.state = static_cast<std::uint8_t>(tcb.state);
+    tcb.last_event = context_.recorder.record(entry);
 }
 
 void Effects::reply(const ControlSegment& segment) {
     if (context_.control.size() >= kMaxControlSegments) {
-        EventRecord record;
-        record.time = now;
-        record.decision = Decision::tcp_hold_control_queue_full;
-        context_.recorder.record(record);
+        EventRecord entry;
+        entry.time = now;
+        entry.decision = Decision::tcp_hold_control_queue_full;
+        context_.recorder.record(entry);
         return;
     }
     context_.control.push_back(segment);

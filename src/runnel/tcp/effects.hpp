@@ -80,11 +80,23 @@ public:
     [[nodiscard]] ChallengeLimiter& challenges() { return context_.challenges; }
 
     /// Writes a decision about an arriving segment down.
-    void decide(Tcb& tcb, Decision decision, const Segment& segment, std::uint32_t value = 0);
+    void decide(Tcb& tcb, Decision decision, const Segment& segment, std::uint32_t value = 0) {
+        if constexpr (kTrace) {
+            record(tcb, decision, segment, value);
+        }
+    }
     /// Writes a decision that concerns no arriving segment down.
-    void decide(Tcb& tcb, Decision decision, std::uint32_t value = 0);
+    void decide(Tcb& tcb, Decision decision, std::uint32_t value = 0) {
+        if constexpr (kTrace) {
+            record(tcb, decision, value);
+        }
+    }
     /// Writes the decision that made a segment leave down.
-    void record_sent(Tcb& tcb, Decision decision, const TcpHeader& header, std::uint32_t length);
+    void decide_sent(Tcb& tcb, Decision decision, const TcpHeader& header, std::uint32_t length) {
+        if constexpr (kTrace) {
+            record_sent(tcb, decision, header, length);
+        }
+    }
     /// Queues an answer that uses none of the connection's own transmit decisions.
     void reply(const ControlSegment& segment);
 
@@ -111,6 +123,10 @@ public:
     bool suspect = false;      ///< R1: IP is to look at the way anew
 
 private:
+    void record(Tcb& tcb, Decision decision, const Segment& segment, std::uint32_t value);
+    void record(Tcb& tcb, Decision decision, std::uint32_t value);
+    void record_sent(Tcb& tcb, Decision decision, const TcpHeader& header, std::uint32_t length);
+
     bool wake_ = false;
 };
 

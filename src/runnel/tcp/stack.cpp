@@ -12,8 +12,8 @@ namespace runnel::tcp {
 namespace {
 
 /// The connection of a user who hasn't let go of it: CLOSE and ABORT end what a handle may do.
-Connection* owned(StackState& state, ConnectionHandle handle) {
-    Connection* connection = state.find(handle);
+Connection* owned(StackState& state, ConnectionHandle handle, Instant now) {
+    Connection* connection = state.connections().find(handle, now);
     return connection != nullptr && !connection->tcb.orphan ? connection : nullptr;
 }
 
@@ -84,7 +84,7 @@ void Stack::close_listener(ListenerHandle listener, Instant now) {
 
 Result<std::size_t> Stack::send(ConnectionHandle handle, Bytes bytes, SendFlags flags,
                                 Instant now) {
-    Connection* c = owned(*state_, handle);
+    Connection* c = owned(*state_, handle, now);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -96,7 +96,7 @@ Result<std::size_t> Stack::send(ConnectionHandle handle, Bytes bytes, SendFlags 
 
 Result<std::size_t> Stack::send_slices(ConnectionHandle handle, std::span<const Slice> slices,
                                        SendFlags flags, Instant now) {
-    Connection* c = owned(*state_, handle);
+    Connection* c = owned(*state_, handle, now);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -108,7 +108,7 @@ Result<std::size_t> Stack::send_slices(ConnectionHandle handle, std::span<const 
 
 Result<std::size_t> Stack::receive(ConnectionHandle handle, MutableBytes into, ReceiveFlags flags,
                                    Instant now) {
-    Connection* c = owned(*state_, handle);
+    Connection* c = owned(*state_, handle, now);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -119,7 +119,7 @@ Result<std::size_t> Stack::receive(ConnectionHandle handle, MutableBytes into, R
 }
 
 Result<SliceList> Stack::receive_slices(ConnectionHandle handle, std::size_t limit, Instant now) {
-    Connection* c = owned(*state_, handle);
+    Connection* c = owned(*state_, handle, now);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -130,16 +130,18 @@ Result<SliceList> Stack::receive_slices(ConnectionHandle handle, std::size_t lim
 }
 
 std::size_t Stack::readable(ConnectionHandle handle) const {
-    const Connection* c = state_->find(handle);
-    return c == nullptr ? 0 : readable_octets(c->tcb);
+    std::size_t octets = 0;
+    state_->connections().look(handle, [&](const Tcb& tcb) { octets = readable_octets(tcb); });
+    return octets;
 }
 bool Stack::at_urgent_mark(ConnectionHandle handle) const {
-    const Connection* c = state_->find(handle);
-    return c != nullptr && tcp::at_urgent_mark(c->tcb);
+    bool at_mark = false;
+    state_->connections().look(handle, [&](const Tcb& tcb) { at_mark = tcp::at_urgent_mark(tcb); });
+    return at_mark;
 }
 
 Status Stack::shutdown_send(ConnectionHandle handle, Instant now) {
-    Connection* c = owned(*state_, handle);
+    Connection* c = owned(*state_, handle, now);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -149,7 +151,7 @@ Status Stack::shutdown_send(ConnectionHandle handle, Instant now) {
 }
 
 Status Stack::shutdown_receive(ConnectionHandle handle, Instant now) {
-    Connection* c = owned(*state_, handle);
+    Connection* c = owned(*state_, handle, now);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -161,19 +163,19 @@ Status Stack::shutdown_receive(ConnectionHandle handle, Instant now) {
 }
 
 void Stack::close(ConnectionHandle handle, Instant now) {
-    if (Connection* c = owned(*state_, handle)) {
+    if (Connection* c = owned(*state_, handle, now)) {
         state_->release(*c, now, [](Tcb& t, Effects& e) { close_both(t, e); });
     }
 }
 
 void Stack::abort(ConnectionHandle handle, Instant now) {
-    if (Connection* c = owned(*state_, handle)) {
+    if (Connection* c = owned(*state_, handle, now)) {
         state_->release(*c, now, [](Tcb& t, Effects& e) { abort_connection(t, e); });
     }
 }
 
 Status Stack::set_options(ConnectionHandle handle, const ConnectionOptions& options, Instant now) {
-    Connection* c = owned(*state_, handle);
+    Connection* c = owned(*state_, handle, now);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
@@ -193,13 +195,14 @@ Status Stack::set_options(ConnectionHandle handle, const ConnectionOptions& opti
 }
 
 const ConnectionOptions* Stack::options(ConnectionHandle handle) const {
-    const Connection* c = state_->find(handle);
-    return c == nullptr ? nullptr : &c->tcb.user;
+    return state_->connections().options(handle);
 }
 
 Readiness Stack::readiness(ConnectionHandle handle) const {
-    const Connection* c = state_->find(handle);
-    return c == nullptr ? Readiness{Readiness::kHangUp} : readiness_of(c->tcb, state_->config());
+    Readiness readiness{Readiness::kHangUp};
+    state_->connections().look(
+        handle, [&](const Tcb& tcb) { readiness = readiness_of(tcb, state_->config()); });
+    return readiness;
 }
 
 Readiness Stack::readiness(ListenerHandle handle) const {
@@ -209,12 +212,15 @@ Readiness Stack::readiness(ListenerHandle handle) const {
 }
 
 Errc Stack::take_error(ConnectionHandle handle) {
-    Connection* c = state_->find(handle);
-    return c == nullptr ? Errc::bad_descriptor : std::exchange(c->tcb.error, Errc::ok);
+    if (Connection* c = state_->connections().find_awake(handle)) {
+        return std::exchange(c->tcb.error, Errc::ok);
+    }
+    // A connection with an error doesn't sleep.
+    return state_->connections().look(handle, [](const Tcb&) {}) ? Errc::ok : Errc::bad_descriptor;
 }
 
 ErrorReport Stack::take_report(ConnectionHandle handle) {
-    Connection* c = state_->find(handle);
+    Connection* c = state_->connections().find_awake(handle);  // a report keeps it awake
     if (c == nullptr || c->tcb.report == ErrorReport::Reason::none) {
         return {};
     }
@@ -223,19 +229,16 @@ ErrorReport Stack::take_report(ConnectionHandle handle) {
 }
 
 std::optional<ConnectionStatus> Stack::status(ConnectionHandle handle) const {
-    const Connection* c = state_->find(handle);
-    if (c == nullptr) {
-        return std::nullopt;
-    }
-    return status_of(c->tcb, state_->config());
+    std::optional<ConnectionStatus> status;
+    state_->connections().look(handle,
+                               [&](const Tcb& tcb) { status = status_of(tcb, state_->config()); });
+    return status;
 }
 
 std::optional<FourTuple> Stack::tuple(ConnectionHandle handle) const {
-    const Connection* c = state_->find(handle);
-    if (c == nullptr) {
-        return std::nullopt;
-    }
-    return c->tcb.tuple;
+    std::optional<FourTuple> tuple;
+    state_->connections().look(handle, [&](const Tcb& tcb) { tuple = tcb.tuple; });
+    return tuple;
 }
 
 std::optional<Endpoint> Stack::local(ListenerHandle handle) const {

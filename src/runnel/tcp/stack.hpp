@@ -82,6 +82,8 @@ struct ConnectionOptions {
     std::uint16_t maximum_segment = 0;  ///< TCP_MAXSEG, 0: by the path
     std::uint8_t traffic_class = 0;     ///< IP_TOS / IPV6_TCLASS, without ECN bits (MUST-48)
     std::uint8_t hop_limit = 0;         ///< 0: the host's
+
+    auto operator<=>(const ConnectionOptions&) const = default;
 };
 
 /// What a connection's user is told while it goes on: ERROR_REPORT of RFC 9293 §3.9.1.8 (MUST-47). The third

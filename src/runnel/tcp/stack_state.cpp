@@ -12,9 +12,6 @@
 namespace runnel::tcp {
 
 namespace {
-/// A connection on which nothing has happened for so long gives back what it kept for the next burst.
-constexpr Duration kQuiet = seconds(1);
-
 // Each use of the secret has a key of its own (DESIGN §5).
 enum KeyUse : std::uint64_t { kIsnKey = 1, kTimestampKey = 2, kDemuxKey = 3, kPortKey = 4 };
 }  // namespace
@@ -27,15 +24,11 @@ StackState::StackState(BufferPool& pool, FlightRecorder& recorder, const TcpConf
       context_{pool_, recorder_, config_, control_, challenges_},
       isn_key_(derive_key(secret, kIsnKey)),
       timestamp_key_(derive_key(secret, kTimestampKey)),
-      connections_(config.max_connections),
+      connections_(config_, wheel_),
       time_wait_(config.max_time_wait),
       listeners_(kMaxListeners),
       demux_(derive_key(secret, kDemuxKey)),
       ports_(derive_key(secret, kPortKey)) {}
-
-StackState::~StackState() {
-    connections_.for_each([&](auto, Connection& connection) { wheel_.cancel(connection.node); });
-}
 
 void StackState::mark_ready(Tcb& tcb) {
     if (tcb.ready_queued || tcb.detached) {
@@ -69,7 +62,8 @@ void StackState::take_events(std::vector<UserEvent>& out) {
             if (Listener* l = listeners_.find(ListenerHandle::from_packed(event.handle))) {
                 l->event_queued = false;
             }
-        } else if (Connection* c = connections_.find(ConnectionHandle::from_packed(event.handle))) {
+        } else if (Connection* c =
+                       connections_.find_awake(ConnectionHandle::from_packed(event.handle))) {
             c->tcb.event_queued = false;
         }
     }
@@ -81,13 +75,15 @@ void StackState::take_suspects(std::vector<IpAddress>& out) {
 }
 
 void StackState::rearm(Connection& connection, Instant now) {
-    const Instant earliest = connection.tcb.timers.earliest();
+    // Its own deadlines, and a look whether it has become quiet.
+    Instant next = connection.tcb.timers.earliest();
+    if (may_sleep(connection.tcb)) {
+        next = std::min(next, now + config_.sleep_after);
+    }
     // A deadline that moved later leaves the wheel alone: it fires once for nothing and is armed anew then.
     // So the usual ACK, which pushes the retransmission timer out, costs no wheel operation.
-    if (earliest < connection.node.deadline) {
-        wheel_.schedule(connection.node, earliest);
-    } else if (!connection.node.armed() && connection.tcb.holds_idle_storage()) {
-        wheel_.schedule(connection.node, now + kQuiet);
+    if (next < connection.node.deadline) {
+        wheel_.schedule(connection.node, next);
     }
 }
 
@@ -150,9 +146,7 @@ void StackState::erase(Connection& connection) {
     if (connection.tcb.orphan) {
         --orphans_;
     }
-    wheel_.cancel(connection.node);
-    connection.tcb.receive.clear();
-    connections_.erase(ConnectionHandle::from_packed(connection.tcb.handle));
+    connections_.erase(connection);
 }
 
 void StackState::to_time_wait(Connection& connection, Instant now) {
@@ -211,7 +205,7 @@ bool StackState::poll_transmit(Instant now, OutgoingSegment& out) {
     while (!ready_.empty()) {
         const auto handle = ConnectionHandle::from_packed(ready_.front());
         ready_.pop_front();
-        Connection* connection = connections_.find(handle);
+        Connection* connection = connections_.find_awake(handle);
         if (connection == nullptr) {
             continue;
         }
@@ -235,22 +229,35 @@ Instant StackState::next_timeout() {
     return std::min(wheel_.next_deadline(), time_wait_.next_expiry());
 }
 
+void StackState::on_deadline(Connection& connection, Instant now) {
+    Tcb& tcb = connection.tcb;
+    if (tcb.timers.earliest() <= now) {
+        Effects effects(context_, now);
+        on_timers(tcb, effects);
+        if (effects.suspect && suspects_.size() < Stack::kMaxSuspects) {
+            suspects_.push_back(tcb.tuple.remote.address);
+        }
+        finish(connection, effects, true);
+        return;
+    }
+    const Instant last = std::max(tcb.last_received, tcb.last_data_sent);
+    if (now < last + config_.sleep_after) {
+        rearm(connection, now);
+    } else if (is_quiet(tcb)) {
+        connections_.sleep(connection);
+    } else {
+        // The next event looks again whether it may sleep.
+        tcb.release_idle_storage();
+        wheel_.schedule(connection.node, tcb.timers.earliest());
+    }
+}
+
 void StackState::on_timeout(Instant now) {
     wheel_.expire(now, [&](TimerNode& node) {
-        Connection* connection = connections_.find(ConnectionHandle::from_packed(node.owner));
-        if (connection == nullptr) {
-            return;
+        const auto handle = ConnectionHandle::from_packed(node.owner);
+        if (Connection* connection = connections_.find(handle, now)) {
+            on_deadline(*connection, now);
         }
-        Effects effects(context_, now);
-        const bool due = connection->tcb.timers.earliest() <= now;
-        if (!due) {
-            connection->tcb.release_idle_storage();
-        }
-        on_timers(connection->tcb, effects);
-        if (effects.suspect && suspects_.size() < Stack::kMaxSuspects) {
-            suspects_.push_back(connection->tcb.tuple.remote.address);
-        }
-        finish(*connection, effects, due);
     });
     while (const auto index = time_wait_.expired(now)) {
         (void)demux_.erase(time_wait_.at(*index).tuple);

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "runnel/base/ring.hpp"
-#include "runnel/base/slab.hpp"
 #include "runnel/base/timer_wheel.hpp"
 #include "runnel/tcp/close/time_wait.hpp"
 #include "runnel/tcp/demux/demux_table.hpp"
+#include "runnel/tcp/dormant/connection_table.hpp"
 #include "runnel/tcp/effects.hpp"
 #include "runnel/tcp/open/ephemeral_ports.hpp"
 #include "runnel/tcp/open/listener.hpp"
@@ -18,13 +18,6 @@
 
 namespace runnel::tcp {
 
-/// A Tcb with its place in the timer wheel.
-struct Connection {
-    Tcb tcb;
-    TimerNode node;
-    explicit Connection(const TcpConfig& config) : tcb(config) {}
-};
-
 /// Greatest number of listeners of a host.
 inline constexpr std::uint32_t kMaxListeners = 65'536;
 
@@ -32,7 +25,6 @@ class StackState {
 public:
     StackState(BufferPool& pool, FlightRecorder& recorder, const TcpConfig& config,
                const SipKey& secret);
-    ~StackState();
     StackState(const StackState&) = delete;
     StackState& operator=(const StackState&) = delete;
 
@@ -53,8 +45,8 @@ public:
     std::optional<std::uint16_t> free_port(const IpAddress& address, Instant now);
     [[nodiscard]] bool local_in_use(const Endpoint& local, bool dual_stack);
 
-    /// The connection a user's handle names, or nullptr.
-    [[nodiscard]] Connection* find(ConnectionHandle handle) { return connections_.find(handle); }
+    /// The connections: `find` for events, `look` for questions.
+    [[nodiscard]] ConnectionTable& connections() { return connections_; }
     [[nodiscard]] ListenerTable& listeners() { return listeners_; }
     /// Runs `f(Tcb&, Effects&)` as an event of `connection` and carries out what it asks for. The
     /// connection may be gone afterwards.
@@ -88,11 +80,11 @@ public:
 private:
     static void abort_orphan(Tcb& tcb, Effects& effects);
     /// What a demux entry means: a connection or a TIME-WAIT entry, by index.
-    static constexpr std::uint64_t kTimeWait = std::uint64_t{1} << 32;
+    static constexpr std::uint32_t kTimeWait = std::uint32_t{1} << 31;
     /// From SND.NXT of TIME-WAIT to the ISN of the next connection: a window without scaling, and the FIN.
     static constexpr std::uint32_t kBeyondOldIncarnation = 65'537;
 
-    [[nodiscard]] Connection* find_connection(const FourTuple& tuple);
+    [[nodiscard]] Connection* find_connection(const FourTuple& tuple, Instant now);
     bool on_connection(Connection& connection, ArrivingSegment& segment, Instant now);
     void on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now);
     void on_listener(ListenerHandle handle, ArrivingSegment& segment, SeqNum not_below, bool reuse,
@@ -104,7 +96,7 @@ private:
     Connection* open(const FourTuple& tuple, std::uint32_t path_mtu,
                      const ConnectionOptions& options, Instant now);
     static void start_beyond(Tcb& tcb, SeqNum not_below);
-    [[nodiscard]] bool reusable(std::uint64_t held, Instant now);
+    [[nodiscard]] bool reusable(std::uint32_t held, Instant now);
     void finish(Connection& connection, Effects& effects, bool may_send);
     void promote(Connection& connection, Instant now);
     void to_time_wait(Connection& connection, Instant now);
@@ -116,6 +108,7 @@ private:
     void queue_event(Tcb& tcb);
     void queue_event(ListenerHandle handle, Listener& listener);
     void rearm(Connection& connection, Instant now);
+    void on_deadline(Connection& connection, Instant now);
 
     const TcpConfig config_;
     BufferPool& pool_;
@@ -125,12 +118,12 @@ private:
     Context context_;
     SipKey isn_key_;
     SipKey timestamp_key_;
-    Slab<Connection, ConnectionTag> connections_;
+    TimerWheel wheel_;
+    ConnectionTable connections_;
     TimeWaitTable time_wait_;
     ListenerTable listeners_;
     DemuxTable demux_;
     EphemeralPorts ports_;
-    TimerWheel wheel_;
     Ring<std::uint64_t> ready_;
     std::vector<UserEvent> events_;
     std::vector<IpAddress> suspects_;

@@ -130,12 +130,11 @@ bool StackState::snapshot_page(SnapshotCursor& cursor, std::uint32_t places,
             cursor.pass(cursor.index >= listeners_.all().end(), Table::connections);
             break;
         case Table::connections:
-            cursor.index =
-                connections_.visit(cursor.index, places, [&](auto, const Connection& connection) {
-                    if (!connection.tcb.detached) {
-                        out.push_back(status_of(connection.tcb, config_));
-                    }
-                });
+            cursor.index = connections_.look_at(cursor.index, places, [&](const Tcb& tcb) {
+                if (!tcb.detached) {
+                    out.push_back(status_of(tcb, config_));
+                }
+            });
             cursor.pass(cursor.index >= connections_.end(), Table::time_wait);
             break;
         case Table::time_wait:
@@ -174,10 +173,10 @@ const EndedConnection* StackState::ended(std::size_t back) const {
 }
 
 TableSizes StackState::sizes() const {
-    return {
-        connections_.size(), config_.max_connections, orphans_,
-        config_.max_orphans, time_wait_.size(),       config_.max_time_wait,
-        listeners_.size(),   kMaxListeners,           static_cast<std::uint32_t>(ready_.size())};
+    return {connections_.size(), config_.max_connections, orphans_,
+            config_.max_orphans, time_wait_.size(),       config_.max_time_wait,
+            listeners_.size(),   kMaxListeners,           static_cast<std::uint32_t>(ready_.size()),
+            connections_.awake()};
 }
 
 }  // namespace runnel::tcp

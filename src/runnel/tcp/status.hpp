@@ -127,6 +127,7 @@ struct TableSizes {
     std::uint32_t time_wait = 0, max_time_wait = 0;
     std::uint32_t listeners = 0, max_listeners = 0;
     std::uint32_t ready = 0;  ///< connections in the round of those who may have something to send
+    std::uint32_t awake = 0;  ///< connections not packed for being quiet (sleep_after)
 };
 
 }  // namespace runnel::tcp

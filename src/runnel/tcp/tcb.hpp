@@ -189,11 +189,7 @@ struct Tcb {
     [[nodiscard]] Duration rto(const TcpConfig& config) const;
     /// Segments in the network as recovery sees it.
     [[nodiscard]] std::uint32_t in_flight() const;
-    /// Storage kept for the next burst, which a quiet connection gives back (DESIGN §4, lean when idle).
-    [[nodiscard]] bool holds_idle_storage() const {
-        return send.holds_idle_storage() || receive.holds_idle_storage() ||
-               retransmission.holds_idle_storage();
-    }
+    /// Gives back what is empty and kept for the next burst (DESIGN §4, lean when idle).
     void release_idle_storage() {
         send.release_idle_storage();
         receive.release_idle_storage();

@@ -35,10 +35,10 @@ TEST(DemuxTable, FindsWhatWasInserted) {
     table.prefetch(tuple(1));
     EXPECT_FALSE(table.erase(tuple(1)));
     EXPECT_TRUE(table.insert(tuple(1), 0));
-    EXPECT_TRUE(table.insert(tuple6(1, 1), ~std::uint64_t{0}));
+    EXPECT_TRUE(table.insert(tuple6(1, 1), ~std::uint32_t{0}));
     EXPECT_FALSE(table.insert(tuple(1), 7)) << "one connection a tuple (RFC 9293 §3.3.1)";
     EXPECT_EQ(table.find(tuple(1)), 0U);
-    EXPECT_EQ(table.find(table.prefetch(tuple6(1, 1))), ~std::uint64_t{0});
+    EXPECT_EQ(table.find(table.prefetch(tuple6(1, 1))), ~std::uint32_t{0});
     EXPECT_EQ(table.find(tuple6(1, 2)), std::nullopt);
     EXPECT_TRUE(table.replace(tuple(1), 8));
     EXPECT_EQ(table.find(tuple(1)), 8U);
@@ -93,7 +93,7 @@ TEST(DemuxTable, HoldsManyAndShowsThemInOrder) {
     for (std::uint32_t i = 0; i < kMany; ++i) {
         ASSERT_EQ(table.find(tuple(i)).has_value(), i % 2 == 1);
     }
-    const std::vector<std::uint64_t> values = table.sorted_values();
+    const std::vector<std::uint32_t> values = table.sorted_values();
     EXPECT_EQ(values.size(), kMany / 2);
     EXPECT_TRUE(std::is_sorted(values.begin(), values.end()));
     EXPECT_EQ(values.front(), 1U);
@@ -120,8 +120,8 @@ RC_GTEST_PROP(DemuxTable, DoesWhatAMapDoes,
               (std::uint64_t key,
                const std::vector<std::tuple<std::uint8_t, std::uint8_t>>& steps)) {
     DemuxTable table(SipKey{key, ~key});
-    std::map<std::uint32_t, std::uint64_t> model;
-    std::uint64_t value = 0;
+    std::map<std::uint32_t, std::uint32_t> model;
+    std::uint32_t value = 0;
     for (const auto& [step, name] : steps) {
         const std::uint32_t n = name % 48;
         if (step % 3 != 0) {

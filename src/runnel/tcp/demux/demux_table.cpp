@@ -30,25 +30,26 @@ DemuxTable::Entry* DemuxTable::find_entry(DemuxKey key) const {
         return nullptr;
     }
     // A quarter of the entries is free at least, so that a run of taken ones ends soon.
-    for (std::size_t i = home(key.hash);; i = (i + 1) & (capacity_ - 1)) {
-        if (entries_[i].hash == key.hash) {
+    for (std::size_t i = home(key.hash);; i = after(i)) {
+        const std::uint64_t hash = entries_[i].hash();
+        if (hash == key.hash) {
             return &entries_[i];
         }
-        if (entries_[i].hash == 0) {
+        if (hash == 0) {
             return nullptr;
         }
     }
 }
 
-std::optional<std::uint64_t> DemuxTable::find(DemuxKey key) const {
+std::optional<std::uint32_t> DemuxTable::find(DemuxKey key) const {
     const Entry* entry = find_entry(key);
     return entry == nullptr ? std::nullopt : std::optional(entry->value);
 }
 
 void DemuxTable::place(Entry entry) {
-    std::size_t i = home(entry.hash);
-    while (entries_[i].hash != 0) {
-        i = (i + 1) & (capacity_ - 1);
+    std::size_t i = home(entry.hash());
+    while (entries_[i].hash() != 0) {
+        i = after(i);
     }
     entries_[i] = entry;
 }
@@ -58,26 +59,27 @@ void DemuxTable::resize(std::size_t capacity) {
         std::exchange(entries_, std::make_unique<Entry[]>(capacity));
     const std::size_t old_capacity = std::exchange(capacity_, capacity);
     for (std::size_t i = 0; i < old_capacity; ++i) {
-        if (old[i].hash != 0) {
+        if (old[i].hash() != 0) {
             place(old[i]);
         }
     }
 }
 
-bool DemuxTable::insert(const FourTuple& tuple, std::uint64_t value) {
+bool DemuxTable::insert(const FourTuple& tuple, std::uint32_t value) {
     const DemuxKey made = key(tuple);
     if (size_ >= kMaxEntries || find_entry(made) != nullptr) {
         return false;
     }
     if ((size_ + 1) * 4 > capacity_ * 3) {
-        resize(capacity_ == 0 ? kFirstCapacity : capacity_ * 2);
+        resize(std::max(kFirstCapacity, capacity_ + capacity_ / 2));
     }
-    place({made.hash, value});
+    place({static_cast<std::uint32_t>(made.hash), static_cast<std::uint32_t>(made.hash >> 32),
+           value});
     ++size_;
     return true;
 }
 
-bool DemuxTable::replace(const FourTuple& tuple, std::uint64_t value) {
+bool DemuxTable::replace(const FourTuple& tuple, std::uint32_t value) {
     Entry* entry = find_entry(key(tuple));
     if (entry == nullptr) {
         return false;
@@ -93,12 +95,9 @@ bool DemuxTable::erase(const FourTuple& tuple) {
     }
     // Backward shift: each entry behind that may stand nearer to its home moves into the hole, so
     // that no tombstones lengthen later walks.
-    const std::size_t mask = capacity_ - 1;
     auto hole = static_cast<std::size_t>(entry - entries_.get());
-    for (std::size_t i = (hole + 1) & mask; entries_[i].hash != 0; i = (i + 1) & mask) {
-        const std::size_t from_home = (i - home(entries_[i].hash)) & mask;
-        const std::size_t from_hole = (i - hole) & mask;
-        if (from_home >= from_hole) {
+    for (std::size_t i = after(hole); entries_[i].hash() != 0; i = after(i)) {
+        if (steps(home(entries_[i].hash()), i) >= steps(hole, i)) {
             entries_[hole] = entries_[i];
             hole = i;
         }
@@ -108,16 +107,16 @@ bool DemuxTable::erase(const FourTuple& tuple) {
     // Half of it when an eighth is taken: as many erasures pass before the next change of size as entries
     // are moved.
     if (capacity_ > kFirstCapacity && size_ * 8 < capacity_) {
-        resize(capacity_ / 2);
+        resize(std::max(kFirstCapacity, capacity_ / 2));
     }
     return true;
 }
 
-std::vector<std::uint64_t> DemuxTable::sorted_values() const {
-    std::vector<std::uint64_t> values;
+std::vector<std::uint32_t> DemuxTable::sorted_values() const {
+    std::vector<std::uint32_t> values;
     values.reserve(size_);
     for (std::size_t i = 0; i < capacity_; ++i) {
-        if (entries_[i].hash != 0) {
+        if (entries_[i].hash() != 0) {
             values.push_back(entries_[i].value);
         }
     }

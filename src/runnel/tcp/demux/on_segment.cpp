@@ -36,35 +36,35 @@ void StackState::record(Decision decision, const ArrivingSegment& segment, Insta
     recorder_.record(entry);
 }
 
-Connection* StackState::find_connection(const FourTuple& tuple) {
-    const std::optional<std::uint64_t> value = demux_.find(tuple);
+Connection* StackState::find_connection(const FourTuple& tuple, Instant now) {
+    const std::optional<std::uint32_t> value = demux_.find(tuple);
     if (!value || (*value & kTimeWait) != 0) {
         return nullptr;
     }
-    Connection* connection =
-        connections_.find(connections_.handle_at(static_cast<std::uint32_t>(*value)));
+    Connection* connection = connections_.find(connections_.handle_at(*value), now);
     return connection->tcb.tuple == tuple ? connection : nullptr;
 }
 
 bool StackState::on_segment(ArrivingSegment&& segment, Instant now) {
     // A batch is mostly of one connection: ask for the last one before hashing.
     if (segment.tuple == last_tuple_) {
-        Connection* connection = connections_.find(last_connection_);
+        Connection* connection = connections_.find(last_connection_, now);
         if (connection != nullptr && !connection->tcb.detached) {
             return on_connection(*connection, segment, now);
         }
     }
-    if (const std::optional<std::uint64_t> value = demux_.find(segment.tuple)) {
-        const auto index = static_cast<std::uint32_t>(*value);
+    if (const std::optional<std::uint32_t> value = demux_.find(segment.tuple)) {
         if ((*value & kTimeWait) != 0) {
+            const std::uint32_t index = *value - kTimeWait;
             if (time_wait_.at(index).tuple == segment.tuple) {
                 on_time_wait(index, segment, now);
                 return false;
             }
         } else {
-            last_connection_ = connections_.handle_at(index);
-            Connection* connection = connections_.find(last_connection_);
+            const ConnectionHandle handle = connections_.handle_at(*value);
+            Connection* connection = connections_.find(handle, now);
             if (connection->tcb.tuple == segment.tuple) {
+                last_connection_ = handle;
                 last_tuple_ = segment.tuple;
                 return on_connection(*connection, segment, now);
             }
@@ -154,7 +154,7 @@ void StackState::on_nobody(const ArrivingSegment& segment, Instant now) {
 }
 
 bool StackState::on_icmp(const IcmpReport& report, Instant now) {
-    Connection* connection = find_connection(report.tuple);
+    Connection* connection = find_connection(report.tuple, now);
     if (connection == nullptr || connection->tcb.detached) {
         return false;
     }

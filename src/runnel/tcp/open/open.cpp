@@ -41,19 +41,16 @@ std::uint16_t local_mss(const FourTuple& tuple, std::uint32_t path_mtu,
 
 Connection* StackState::open(const FourTuple& tuple, std::uint32_t path_mtu,
                              const ConnectionOptions& options, Instant now) {
-    const ConnectionHandle handle = connections_.emplace(config_);
-    Connection* connection = connections_.find(handle);
+    Connection* connection = connections_.emplace();
     if (connection == nullptr) {
         return nullptr;
     }
-    if (!demux_.insert(tuple, handle.index)) {
-        connections_.erase(handle);
+    Tcb& tcb = connection->tcb;
+    if (!demux_.insert(tuple, ConnectionHandle::from_packed(tcb.handle).index)) {
+        connections_.erase(*connection);
         return nullptr;
     }
-    connection->node.owner = handle.packed();
-    Tcb& tcb = connection->tcb;
     tcb.tuple = tuple;
-    tcb.handle = handle.packed();
     tcb.user = options;
     tcb.path_mtu = path_mtu;
     tcb.opened_at = now;
@@ -88,11 +85,11 @@ void StackState::start_beyond(Tcb& tcb, SeqNum not_below) {
 /// Whether an active OPEN may take over what the demux entry `held` stands for: TIME-WAIT, once our timestamps
 /// are certain to be newer than any of the old connection's (RFC 9293 §3.6.1, SHLD-4; RFC 6191; Linux waits a
 /// second too).
-bool StackState::reusable(std::uint64_t held, Instant now) {
+bool StackState::reusable(std::uint32_t held, Instant now) {
     if ((held & kTimeWait) == 0 || !config_.time_wait_reuse || !config_.timestamps) {
         return false;
     }
-    const TimeWaitEntry& entry = time_wait_.at(static_cast<std::uint32_t>(held));
+    const TimeWaitEntry& entry = time_wait_.at(held - kTimeWait);
     const Instant begun = entry.expires - config_.msl * 2;
     return entry.timestamps && now - std::max(begun, entry.last_answer) > seconds(1);
 }
@@ -127,7 +124,7 @@ Result<ConnectionHandle> StackState::connect(Endpoint local, Endpoint remote,
         if (!reusable(*held, now)) {
             return fail(Errc::address_in_use);
         }
-        const auto index = static_cast<std::uint32_t>(*held);
+        const std::uint32_t index = *held - kTimeWait;
         not_below = time_wait_.at(index).snd_nxt + kBeyondOldIncarnation;
         (void)demux_.erase(FourTuple{local, remote});
         time_wait_.erase(index);
@@ -215,7 +212,7 @@ void StackState::promote(Connection& connection, Instant) {
     queue_event(handle, *listener);
 }
 
-Result<ConnectionHandle> StackState::accept(ListenerHandle handle, Instant) {
+Result<ConnectionHandle> StackState::accept(ListenerHandle handle, Instant now) {
     Listener* listener = listeners_.find(handle);
     if (listener == nullptr) {
         return fail(Errc::argument_invalid);
@@ -225,10 +222,11 @@ Result<ConnectionHandle> StackState::accept(ListenerHandle handle, Instant) {
     }
     const auto accepted = ConnectionHandle::from_packed(listener->accept_queue.front());
     listener->accept_queue.pop_front();
-    Connection* connection = connections_.find(accepted);
+    Connection* connection = connections_.find_awake(accepted);  // only accepted ones sleep
     connection->tcb.listener = 0;
     // What came before the user knew of the connection is told at once.
     queue_event(connection->tcb);
+    rearm(*connection, now);
     if (!listener->accept_queue.empty()) {
         queue_event(handle, *listener);
     }
@@ -241,13 +239,13 @@ void StackState::close_listener(ListenerHandle handle, Instant now) {
     }
     // Connections nobody has accepted, and those still opening, are reset (Linux; the peer can't be served).
     std::vector<ConnectionHandle> waiting;
-    connections_.for_each([&](ConnectionHandle connection, Connection& c) {
+    connections_.for_each_awake([&](Connection& c) {
         if (c.tcb.listener == handle.packed()) {
-            waiting.push_back(connection);
+            waiting.push_back(ConnectionHandle::from_packed(c.tcb.handle));
         }
     });
     for (const ConnectionHandle connection : waiting) {
-        Connection* c = connections_.find(connection);
+        Connection* c = connections_.find_awake(connection);
         c->tcb.orphan = true;
         ++orphans_;
         if (c->tcb.detached) {
@@ -260,7 +258,7 @@ void StackState::close_listener(ListenerHandle handle, Instant now) {
         });
     }
     for (const ConnectionHandle connection : waiting) {
-        if (Connection* c = connections_.find(connection)) {
+        if (Connection* c = connections_.find_awake(connection)) {
             c->tcb.listener = 0;
             c->tcb.embryo = false;
         }
@@ -276,11 +274,7 @@ std::optional<std::uint16_t> StackState::free_port(const IpAddress& address, Ins
             taken[local.port] = true;
         }
     };
-    connections_.for_each([&](auto, Connection& c) {
-        if (!c.tcb.detached) {
-            take(c.tcb.tuple.local);
-        }
-    });
+    connections_.for_each_on_wire([&](const FourTuple& tuple) { take(tuple.local); });
     time_wait_.entries().for_each([&](auto, TimeWaitEntry& entry) { take(entry.tuple.local); });
     const auto free = [&](std::uint16_t port) {
         return !taken[port] && !listeners_.conflicts({address, port}, true);
@@ -297,11 +291,7 @@ bool StackState::local_in_use(const Endpoint& local, bool dual_stack) {
         used =
             used || (other.port == local.port && overlap(other.address, local.address, dual_stack));
     };
-    connections_.for_each([&](auto, Connection& c) {
-        if (!c.tcb.detached) {
-            look(c.tcb.tuple.local);
-        }
-    });
+    connections_.for_each_on_wire([&](const FourTuple& tuple) { look(tuple.local); });
     time_wait_.entries().for_each([&](auto, TimeWaitEntry& entry) { look(entry.tuple.local); });
     return used;
 }

@@ -209,7 +209,7 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
             static_cast<std::uint16_t>(std::min<std::uint32_t>(tcb.receive_limit, 65'535));
     }
     note_sent(tcb, plan, effects);
-    effects.record_sent(tcb, plan.reason, header, plan.length);
+    effects.decide_sent(tcb, plan.reason, header, plan.length);
     if (plan.kind == Plan::Kind::reset) {
         tcb.reset_due = false;
         effects.end(tcb, Errc::ok);

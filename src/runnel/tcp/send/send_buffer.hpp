@@ -55,7 +55,6 @@ public:
     void clear();
     /// The list of slices keeps its storage, so that a busy connection doesn't allocate; who sees that the
     /// connection is quiet gives it back.
-    [[nodiscard]] bool holds_idle_storage() const { return empty() && rest_.capacity() > 0; }
     void release_idle_storage() {
         if (empty()) {
             rest_.release();
