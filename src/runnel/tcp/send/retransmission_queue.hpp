@@ -89,6 +89,7 @@ public:
     void retransmitted(std::uint64_t length, std::uint16_t segment_size, Instant now);
     void clear();
     /// The same as the buffers': storage is kept until the connection is quiet.
+    [[nodiscard]] bool holds_idle_storage() const { return empty() && records_.capacity() > 0; }
     void release_idle_storage() {
         if (empty()) {
             records_.release();
