@@ -43,7 +43,7 @@ def gigabits(run):
 def nanoseconds(run, counter=None):
     if not run:
         return None
-    # The counter is a rate of segments, inverted: seconds times 1e9.
+    # The counter is seconds a segment times 1e9.
     return run[counter] if counter else run["real_time"] * NANOSECONDS[run["time_unit"]]
 
 

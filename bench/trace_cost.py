@@ -25,7 +25,7 @@ def quietly(*command):
 
 if not os.path.exists(os.path.join(build, "build.ninja")):
     quietly("cmake", "--preset", "release", "-B", build, "-DRUNNEL_TRACE=OFF")
-quietly("ninja", "-C", build, "segments")
+quietly("ninja", "-j2", "-C", build, "segments")
 
 on = _instructions.a_segment(_instructions.segments_program())
 off = _instructions.a_segment(os.path.join(build, "bench", "segments"))
