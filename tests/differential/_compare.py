@@ -198,7 +198,7 @@ class Differ:
     def single(self, i, kind, p, at):
         self.add(i, kind, packet=kind_of(p), flags=p["flags"], plen=p["len"], pseq=p["seq"], pack=p.get("ack"),
                  after_us=p["t"] - at, t=p["t"], shown=show(p), zero=int(p["win"] == 0), sackn=len(p.get("sack", [])),
-                 fills=self.fills(i, p), merged=int(self.merged(i, "r" if kind == "missing" else "k", p)),
+                 waited=self.waited(i, p, at), fills=self.fills(i, p), merged=int(self.merged(i, "r" if kind == "missing" else "k", p)),
                  news=int(not self.known(i - 1, "k" if kind == "missing" else "r", p)),
                  known=int(self.known(i, "r" if kind == "missing" else "k", p)))
 
@@ -238,7 +238,7 @@ class Differ:
             if (p["win"] == 0) != (q["win"] == 0):
                 self.add(i, "packet", field="window", k=p["win"], r=q["win"], **common)
             self.retreat(i, p, q, edges, common)
-        if abs(p["t"] - q["t"]) > tolerance(p["t"] - at, self.stalled):
+        if abs(p["t"] - q["t"]) > tolerance(self.waited(i, p, at), self.stalled):
             self.add(i, "time", k=p["t"] - at, r=q["t"] - at, t=p["t"], **common)
 
     @staticmethod
@@ -259,6 +259,14 @@ class Differ:
         if field == "sack" and a and b and len(a) == len(b):
             return all(x - y in self.shifts for c, d in zip(a, b) for x, y in zip(c, d))
         return False
+
+    def waited(self, i, p, at):
+        """Since the stimulus, or since the first of a row of timeouts: the kernel's ticks add up over their backoff."""
+        first = at
+        if kind_of(p) != "ack" or self.k["steps"][i - 1]["status"].get("timer") in ("persist", "keepalive"):
+            first = min([at] + [q["t"] for step in self.k["steps"][:i + 1] for q in step["packets"]
+                                if q["seq"] == p["seq"] and kind_of(q) == kind_of(p)])
+        return p["t"] - first
 
     def retreat(self, i, p, q, edges, common):
         """A right edge that moves back (RFC 9293 SHLD-14)."""
@@ -283,7 +291,7 @@ class Differ:
                 early = min(a, b, key=lambda d: d["index"])
                 timed = early["step"] == "wait" and early["after_us"] > 8000
                 if same and timed and abs(a["index"] - b["index"]) <= 4 and abs(a["t"] - b["t"]) <= tolerance(
-                        max(a["after_us"], b["after_us"]), self.stalled):
+                        max(a["after_us"], b["after_us"], a["waited"]), self.stalled):
                     self.found = [d for d in self.found if d is not a and d is not b]
                     break
 
