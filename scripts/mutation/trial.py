@@ -68,7 +68,7 @@ class Bench:
         return None
 
     def limit(self, program: str) -> float:
-        return 10 + 8 * self.baseline.get(program, 30.0)
+        return 4 + 8 * self.baseline.get(program, 30.0)
 
     def trial(self, name: str, files: dict[str, str], tests: dict[str, list[str]] | None = None,
               all_programs=False) -> Outcome:  # fmt: skip
