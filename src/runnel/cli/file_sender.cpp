@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "runnel/asio/host_timer.hpp"
 #include "runnel/cli/exit_code.hpp"
@@ -21,10 +22,57 @@ namespace {
 constexpr std::uint32_t kPiece = 64 * 1024;
 /// Slices of one write: enough that waking up for the next costs little, few enough to stay in the cache.
 constexpr std::size_t kSlicesOfWrite = 4;
-/// A write that took more than this part of the idle limit makes the next one small.
-constexpr std::int64_t kSlowPart = 32;
-constexpr std::uint32_t kSlowPiece = 4096;
 constexpr Duration kNoMemoryDelay = milliseconds(1);
+
+/// Cancels what a socket does once the peer has acknowledged nothing for so long. A write by itself says too
+/// little: it ends only when all of it has been taken, and a slow reader that takes some is no idle one.
+class StallGuard {
+public:
+    StallGuard(tcp::socket& socket, Duration idle) : state_(std::make_shared<State>(socket, idle)) {
+        socket.expires_never();
+        watch(state_);
+    }
+    ~StallGuard() {
+        state_->socket = nullptr;
+        state_->timer.cancel();
+    }
+    StallGuard(const StallGuard&) = delete;
+    StallGuard& operator=(const StallGuard&) = delete;
+    [[nodiscard]] bool stalled() const { return state_->stalled; }
+
+private:
+    struct State {
+        State(tcp::socket& watched, Duration limit)
+            : socket(&watched), idle(limit), timer(watched.driver()), acked(acked_of(watched)) {}
+        tcp::socket* socket;
+        Duration idle;
+        host_timer timer;
+        std::uint64_t acked;
+        bool stalled = false;
+    };
+
+    static std::uint64_t acked_of(const tcp::socket& socket) {
+        const auto info = socket.info();
+        return info ? info->bytes_acked : 0;
+    }
+    static void watch(const std::shared_ptr<State>& state) {
+        state->timer.expires_after(state->idle);
+        state->timer.async_wait([state](boost::system::error_code error) {
+            if (error || state->socket == nullptr) {
+                return;
+            }
+            const std::uint64_t acked = acked_of(*state->socket);
+            if (acked == state->acked) {
+                state->stalled = true;
+                state->socket->cancel();
+                return;
+            }
+            state->acked = acked;
+            watch(state);
+        });
+    }
+    std::shared_ptr<State> state_;
+};
 
 /// A slice of at most `size` bytes of the file; empty at its end, none when the pool has no chunk.
 std::optional<Slice> read_slice(BufferPool& pool, int fd, std::uint64_t offset, std::size_t size) {
@@ -49,15 +97,12 @@ net::awaitable<std::uint64_t> send_file(tcp::socket& socket, int fd, std::uint64
     BufferPool& pool = socket.driver().host().pool();
     std::uint64_t sent = 0;
     bool ended = false;
-    bool slow = false;
+    const StallGuard guard(socket, idle);
     while (sent < size && !ended) {
         SliceList slices;
         std::uint64_t next = sent;
-        // A write is progress only once all of it has been taken: a slow reader gets small ones.
-        const std::size_t most_slices = slow ? 1 : kSlicesOfWrite;
-        const std::uint32_t most_bytes = slow ? kSlowPiece : kPiece;
-        while (next < size && slices.size() < most_slices) {
-            const auto want = std::min<std::uint64_t>(size - next, most_bytes);
+        while (next < size && slices.size() < kSlicesOfWrite) {
+            const auto want = std::min<std::uint64_t>(size - next, kPiece);
             std::optional<Slice> slice = read_slice(pool, fd, offset + next, want);
             if (!slice) {
                 break;
@@ -69,16 +114,19 @@ net::awaitable<std::uint64_t> send_file(tcp::socket& socket, int fd, std::uint64
             next += slice->size();
             slices.push_back(std::move(*slice));
         }
-        socket.expires_after(idle);
         if (slices.empty() && !ended) {
             host_timer pause(socket.driver());
             pause.expires_after(kNoMemoryDelay);
             co_await pause.async_wait(net::use_awaitable);
             continue;
         }
-        const Instant begin = socket.driver().now();
-        co_await socket.async_write_slices(std::move(slices), net::use_awaitable);
-        slow = (socket.driver().now() - begin).ns > idle.ns / kSlowPart;
+        auto [error, count] = co_await socket.async_write_slices(std::move(slices),
+                                                                 net::as_tuple(net::use_awaitable));
+        (void)count;
+        if (error) {
+            throw boost::system::system_error(
+                guard.stalled() ? boost::system::error_code(net::error::timed_out) : error);
+        }
         sent = next;
     }
     co_return sent;

@@ -448,12 +448,14 @@ private:
         co_await answer_head(answer);
         for (const ByteRange& range : ranges) {
             const std::string head = part_head(content, range);
+            socket_.expires_after(options_.idle);
             co_await net::async_write(socket_, net::buffer(head), net::use_awaitable);
             co_await send_piece(content, range.first, range.size());
             if (!exchange_.error.empty()) {
                 co_return;
             }
         }
+        socket_.expires_after(options_.idle);
         co_await net::async_write(socket_, net::buffer(ending), net::use_awaitable);
     }
 

@@ -119,7 +119,7 @@ std::optional<Url> parse_url(std::string_view text) {
     const bool printable = std::all_of(url.target.begin(), url.target.end(),
                                        [](char c) { return c > ' ' && c < '\x7f'; });
     const auto split = split_port(authority);
-    if (!printable || !is_host_text(authority) || !split || split->host.empty() ||
+    if (!printable || !is_host_text(authority) || !split || without_brackets(split->host).empty() ||
         authority.find('@') != std::string_view::npos) {
         return std::nullopt;
     }

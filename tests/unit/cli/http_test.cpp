@@ -277,13 +277,17 @@ TEST(Http, ATrickleIsCutOff) {
 /// A reader that takes a few bytes now and then makes progress: nothing ends it.
 TEST(Http, ASlowReaderIsServedToTheEnd) {
     WebWorld world;
+    // More than the buffers of both ends take, so that writes wait for the reader.
+    constexpr std::size_t kSize = 16u << 20;
+    std::ofstream(world.root / "huge.bin").close();
+    fs::resize_file(world.root / "huge.bin", kSize);
     std::size_t got = 0;
     const auto read_slowly = [&]() -> net::awaitable<void> {
         tcp::socket socket(world.left);
         co_await socket.async_connect(TwoDrivers::right_endpoint(80), net::use_awaitable);
-        const std::string request = "GET /large.bin HTTP/1.0\r\n\r\n";
+        const std::string request = "GET /huge.bin HTTP/1.0\r\n\r\n";
         co_await net::async_write(socket, net::buffer(request), net::use_awaitable);
-        std::vector<char> some(8192);
+        std::vector<char> some(32 * 1024);
         while (true) {
             auto [error, size] = co_await socket.async_read_some(net::buffer(some),
                                                                  net::as_tuple(net::use_awaitable));
@@ -293,12 +297,30 @@ TEST(Http, ASlowReaderIsServedToTheEnd) {
                 break;
             }
             host_timer pause(world.left);
-            pause.expires_after(seconds(4));
+            pause.expires_after(seconds(10));
             co_await pause.async_wait(net::use_awaitable);
         }
     };
     world.spawn(read_slowly());
-    ASSERT_TRUE(world.run_until([&] { return got > 3'000'000; }, seconds(4000))) << got;
+    ASSERT_TRUE(world.run_until([&] { return got > kSize; }, seconds(10'000))) << got;
+}
+
+/// One that takes nothing at all is cut off when the idle limit has passed, twice at most.
+TEST(Http, AReaderThatStopsIsCutOff) {
+    WebWorld world;
+    std::ofstream(world.root / "huge.bin").close();
+    fs::resize_file(world.root / "huge.bin", 64u << 20);
+    tcp::socket socket(world.left);
+    const auto ask = [&]() -> net::awaitable<void> {
+        co_await socket.async_connect(TwoDrivers::right_endpoint(80), net::use_awaitable);
+        const std::string request = "GET /huge.bin HTTP/1.0\r\n\r\n";
+        co_await net::async_write(socket, net::buffer(request), net::use_awaitable);
+    };
+    world.spawn(ask());
+    ASSERT_TRUE(world.run());
+    ASSERT_TRUE(world.run_until([&] { return !world.exchanges.empty(); }, seconds(150)));
+    EXPECT_EQ(world.exchanges[0].error, "Connection timed out");
+    EXPECT_GE(world.left.now().millis(), 60'000);
 }
 
 std::string status_of(const std::string& answer) {

@@ -147,6 +147,7 @@ TEST(Names, ASchemeStandsInFrontOrNowhere) {
     const auto url = parse_url("10.9.0.1/a?u=http://x/");
     ASSERT_TRUE(url);
     EXPECT_EQ(url->text(), "http://10.9.0.1/a?u=http://x/");
+    EXPECT_FALSE(parse_url("[]:5/")) << "no host at all";
     for (const char* text :
          {"://host/", "1x://host/", "ht tp://host/", "a\rb://host/", "h_t://host/"}) {
         EXPECT_FALSE(parse_url(text)) << text;
