@@ -384,6 +384,11 @@ TEST_F(Requirements, HopLimitAndDiffservAreTheUsers) {
     const Sent first = connects(options);
     EXPECT_EQ(first.traffic_class, 0xb8);
     EXPECT_EQ(first.hop_limit, 3);
+    arrives(ack(500, 300));  // somebody's old ACK: a reset answers it
+    const Sent reset = sent_one();
+    EXPECT_EQ(reset.flags, "R");
+    EXPECT_EQ(reset.traffic_class, 0xb8);
+    EXPECT_EQ(reset.hop_limit, 3);
     arrives(syn_ack(1).mss(1000));
     EXPECT_EQ(sent_one().traffic_class, 0xb8);
     options.traffic_class = 0x20;

@@ -37,6 +37,8 @@ void close_both(Tcb& tcb, Effects& effects) {
     }
     // RFC 9293 §3.6.1, MAY-1: CLOSE ends both directions; SHLD-3: a RST tells of data lost by it.
     const bool unread = tcb.receive.size() > 0;
+    // SO_LINGER of some seconds makes a blocking close(2) wait; here nobody blocks, and what is queued goes out in
+    // the background as without it.
     const bool linger_none = tcb.user.linger_on && tcb.user.linger.ns == 0;
     if (unread || linger_none) {
         effects.decide(tcb, unread ? Decision::tcp_note_closed_with_unread
