@@ -43,6 +43,7 @@ TEST_F(Requirements, AWindowAbove32767IsNoNegativeNumber) {
     config.congestion_control = CongestionControl::fixed;
     config.initial_window_segments = 1000;
     established(syn_ack(1).mss(1000).win(65'535));
+    arrives(ack(1, 1).win(65'535));
     writes(std::string(100'000, 'x'));
     EXPECT_EQ(octets(sent()), 65'000u) << "all whole segments that fit";
 }
@@ -329,15 +330,22 @@ TEST_F(Requirements, TimestampsProveThatASynOutOfTimeWaitIsNew) {
 // Proves: SHLD-4
 TEST_F(Requirements, AnActiveOpenTakesTimeWaitOverWithTimestamps) {
     config.timestamps = true;
-    established(syn_ack(1).mss(1000).ts(5000, 0));
-    const std::uint32_t old_iss = our_iss;
-    const auto ends = [this] {
+    config.congestion_control = CongestionControl::fixed;
+    config.initial_window_segments = 1000;
+    established(syn_ack(1).mss(1000).wscale(7).ts(5000, 0));
+    arrives(ack(1, 1).ts(5000, 0));
+    // More octets in a second than the clock of the ISN counts: that alone would begin among the old ones.
+    const std::uint32_t size = 400'000;
+    EXPECT_EQ(writes(std::string(size, 'x')), size);
+    EXPECT_EQ(octets(sent()), size);
+    const std::uint32_t old_next = our_iss + size + 2;
+    const auto ends = [this](std::uint32_t octets) {
         stack().close(connection, now);
         (void)sent();
-        arrives(fin(1, 2).ts(5010, 0));
+        arrives(fin(1, octets + 2).ts(5010, 0));
         (void)sent();
     };
-    ends();
+    ends(size);
     const auto open = [this] {
         return stack().connect(tuple.local, tuple.remote, path_mtu, {}, now);
     };
@@ -349,13 +357,13 @@ TEST_F(Requirements, AnActiveOpenTakesTimeWaitOverWithTimestamps) {
     const auto later = open();
     ASSERT_TRUE(later.has_value());
     EXPECT_EQ(sent_one().flags, "S");
-    EXPECT_GE(static_cast<std::int32_t>(our_iss - (old_iss + 2)), 65'537);
+    EXPECT_GE(static_cast<std::int32_t>(our_iss - old_next), 65'537);
     // Without timestamps nothing proves which is which: the tuple stays taken.
     config.timestamps = false;
     tuple.remote.port = 2001;
     stack_.reset();
     established(syn_ack(1).mss(1000));
-    ends();
+    ends(0);
     pass(seconds(30));
     EXPECT_FALSE(open().has_value());
 }
