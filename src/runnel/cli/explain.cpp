@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
+#include <utility>
+#include <vector>
 
 #include "runnel/analyse/explain.hpp"
 #include "runnel/cli/capture_input.hpp"
@@ -14,21 +18,17 @@ namespace runnel {
 
 namespace {
 
-// The conversation of the same endpoints before this one.
-const report::Conversation* earlier(const report::Conversations& found,
-                                    const report::Conversation& conversation) {
-    for (std::size_t i = conversation.number - 1; i-- > 0;) {
-        const report::Conversation& other = found.list[i];
-        if ((other.left == conversation.left && other.right == conversation.right) ||
-            (other.left == conversation.right && other.right == conversation.left)) {
-            return &other;
-        }
-        constexpr std::size_t kFarBack = 10'000;
-        if (conversation.number - i > kFarBack) {
-            break;
-        }
+// Of each conversation the one of the same endpoints before it, or null.
+std::vector<const report::Conversation*> find_earlier(const report::Conversations& found) {
+    std::vector<const report::Conversation*> earlier;
+    std::map<std::pair<Endpoint, Endpoint>, const report::Conversation*> latest;
+    for (const report::Conversation& conversation : found.list) {
+        const auto& [first, last] = std::minmax(conversation.left, conversation.right);
+        const report::Conversation*& before = latest[{first, last}];
+        earlier.push_back(before);
+        before = &conversation;
     }
-    return nullptr;
+    return earlier;
 }
 
 }  // namespace
@@ -40,11 +40,12 @@ int run_explain(const ExplainOptions& options) {
     style.ascii = options.ascii;
     style.all = options.all;
     style.summary_only = options.summary;
+    const auto earlier = find_earlier(input.found);
     bool forbidden = false;
     bool first = true;
     for (const report::Conversation* conversation : input.chosen) {
         const analyse::Analysis analysis =
-            analyse::analyse(*conversation, earlier(input.found, *conversation));
+            analyse::analyse(*conversation, earlier[conversation->number - 1]);
         forbidden = forbidden || analysis.count(analyse::Level::violates) != 0 ||
                     (options.strict_unusual && analysis.count(analyse::Level::unusual) != 0);
         std::string text = options.json ? explain_json(*conversation, analysis, options.summary)
