@@ -171,6 +171,8 @@ std::string Traced::describe_status(const ConnectionStatus& s) const {
     }
     text += fmt::format(" {} {}", s.congestion_control, s.recovery_state);
     add("limit", static_cast<std::uint64_t>(s.limited_by));
+    add("pinned", s.pinned);
+    add("embryos", s.embryos);
     text += s.orphan ? " orphan" : "";
     return text;
 }
