@@ -173,6 +173,14 @@ std::string Traced::describe_status(const ConnectionStatus& s) const {
     add("limit", static_cast<std::uint64_t>(s.limited_by));
     add("pinned", s.pinned);
     add("embryos", s.embryos);
+    add("unsent", s.unsent);
+    add("beyond a gap", s.out_of_order);
+    if (s.snd_mss != 0) {
+        text += fmt::format(" buffers {} {} {}", s.send_buffer, s.receive_buffer,
+                            describe(s.plan).name);
+    }
+    text += s.peer_closed ? " peer-closed" : "";
+    text += s.sending_over ? " sending-over" : "";
     text += s.orphan ? " orphan" : "";
     return text;
 }
