@@ -21,6 +21,28 @@ double millis(Duration d) {
     return static_cast<double>(d.ns) / 1e6;
 }
 
+/// What waits in the connection, and what it would do next.
+std::string describe_queues(const ConnectionStatus& s) {
+    std::string text;
+    const auto add = [&](std::string_view name, std::uint64_t value) {
+        if (value != 0) {
+            text += fmt::format(" {} {}", name, value);
+        }
+    };
+    add("pinned", s.pinned);
+    add("embryos", s.embryos);
+    add("unsent", s.unsent);
+    add("beyond a gap", s.out_of_order);
+    if (s.snd_mss != 0) {
+        text += fmt::format(" buffers {} {} {}", s.send_buffer, s.receive_buffer,
+                            describe(s.plan).name);
+    }
+    text += s.peer_closed ? " peer-closed" : "";
+    text += s.sending_over ? " sending-over" : "";
+    text += s.orphan ? " orphan" : "";
+    return text;
+}
+
 }  // namespace
 
 std::string Traced::describe_options(const Sent& s) {
@@ -171,17 +193,7 @@ std::string Traced::describe_status(const ConnectionStatus& s) const {
     }
     text += fmt::format(" {} {}", s.congestion_control, s.recovery_state);
     add("limit", static_cast<std::uint64_t>(s.limited_by));
-    add("pinned", s.pinned);
-    add("embryos", s.embryos);
-    add("unsent", s.unsent);
-    add("beyond a gap", s.out_of_order);
-    if (s.snd_mss != 0) {
-        text += fmt::format(" buffers {} {} {}", s.send_buffer, s.receive_buffer,
-                            describe(s.plan).name);
-    }
-    text += s.peer_closed ? " peer-closed" : "";
-    text += s.sending_over ? " sending-over" : "";
-    text += s.orphan ? " orphan" : "";
+    text += describe_queues(s);
     return text;
 }
 
