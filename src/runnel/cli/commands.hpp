@@ -11,6 +11,7 @@ void add_demo(CLI::App& program, int& exit_code);
 void add_serve(CLI::App& program, int& exit_code);
 void add_get(CLI::App& program, int& exit_code);
 void add_nc(CLI::App& program, int& exit_code);
+void add_ss(CLI::App& program, int& exit_code);
 void add_ladder(CLI::App& program, int& exit_code);
 void add_doctor(CLI::App& program, int& exit_code);
 void add_explain(CLI::App& program, int& exit_code);

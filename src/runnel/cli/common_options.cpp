@@ -147,6 +147,10 @@ void add_host_options(CLI::App& command, HostArguments& arguments) {
                     "Secrets (ISNs, ports) from a number, for repeatable runs")
         ->group(kGroup);
     command
+        .add_flag("--no-control", arguments.no_control,
+                  "No control socket: ss, stat, why and trace won't see this process")
+        ->group(kGroup);
+    command
         .add_option("-w", arguments.capture,
                     "Capture every packet with its reason into a pcapng file")
         ->type_name("FILE.pcapng")
@@ -211,6 +215,7 @@ HostSettings read_host_arguments(const HostArguments& arguments) {
     settings.tcp = read_tcp(arguments);
     settings.capture = arguments.capture;
     settings.seed = arguments.seed;
+    settings.control = !arguments.no_control;
     return settings;
 }
 

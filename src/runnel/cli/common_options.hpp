@@ -26,6 +26,7 @@ struct HostArguments {
     std::string capture;
     std::optional<std::uint64_t> seed;
     std::string profile = "modern";
+    bool no_control = false;
 };
 
 enum class LinkKind : std::uint8_t { wire, tun, tap, packet, descriptor };
@@ -48,6 +49,7 @@ struct HostSettings {
     tcp::TcpConfig tcp;
     std::string capture;
     std::optional<std::uint64_t> seed;
+    bool control = true;  ///< a control socket for ss, stat, why and trace
 };
 
 /// Adds the options to a subcommand, in a group of their own.

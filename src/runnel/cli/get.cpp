@@ -333,7 +333,7 @@ int get(const GetArguments& arguments) {
     if (arguments.host.link.empty()) {
         refuse_without_link("get");
     }
-    Session session(read_host_arguments(arguments.host));
+    Session session(read_host_arguments(arguments.host), "get");
     Getter getter(session, arguments);
     return session.run(getter.run(std::move(jobs)));
 }

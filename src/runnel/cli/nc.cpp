@@ -310,7 +310,7 @@ int netcat(const NcArguments& arguments) {
         throw CommandError(kExitUsage,
                            "nobody would call at the other end of a wire: use another --link");
     }
-    Session session(settings);
+    Session session(settings, "nc");
     if (arguments.scan) {
         return session.run(scan(session, arguments, hosts.front(), ports));
     }

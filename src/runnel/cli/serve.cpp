@@ -257,7 +257,7 @@ int serve(const ServeArguments& arguments) {
     if (arguments.host.link.empty()) {
         refuse_without_link("serve");
     }
-    Session session(read_host_arguments(arguments.host));
+    Session session(read_host_arguments(arguments.host), "serve");
     ServeRun run(session, arguments);
     for (const ListenAddress& where : endpoints) {
         run.listen(where);

@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 
+#include "runnel/cli/control/server.hpp"
 #include "runnel/cli/exit_code.hpp"
 #include "runnel/cli/far_end.hpp"
 #include "runnel/link/netlink.hpp"
@@ -156,7 +157,7 @@ Device open_link_device(const HostSettings& settings) {
                                 link.vnet_hdr, mtu));
 }
 
-Session::Session(const HostSettings& settings)
+Session::Session(const HostSettings& settings, std::string command)
     : settings_(settings), io_(std::make_unique<net::io_context>(1)) {
     ::signal(SIGPIPE, SIG_IGN);  // a closed stdout is an error of write(2), not the end
     DriverOptions options;
@@ -177,9 +178,17 @@ Session::Session(const HostSettings& settings)
     if (far_end_ != nullptr) {
         far_end_->serve();
     }
+    if (settings_.control) {
+        control_ = std::make_unique<control::ControlServer>(*io_, std::move(command));
+        control_->watch(*driver_, "runnel");
+        if (far_end_ != nullptr) {
+            control_->watch(far_end_->driver(), "far end");
+        }
+    }
 }
 
 Session::~Session() {
+    control_.reset();
     capture_.reset();
     driver_->close();
     if (far_end_ != nullptr) {

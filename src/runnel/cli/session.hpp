@@ -16,11 +16,15 @@
 namespace runnel {
 
 class FarEnd;
+namespace control {
+class ControlServer;
+}
 
 class Session {
 public:
     /// Opens the link and puts a host on it. Throws CommandError; no_permission when the machine forbids it.
-    explicit Session(const HostSettings& settings);
+    /// `command` is what `ss -p` calls this process.
+    Session(const HostSettings& settings, std::string command);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -46,6 +50,7 @@ private:
     std::unique_ptr<Driver> driver_;
     std::unique_ptr<FarEnd> far_end_;
     std::unique_ptr<CaptureFile> capture_;
+    std::unique_ptr<control::ControlServer> control_;
 };
 
 /// Opens the device that `settings.link` names. A TUN or TAP that did not exist before gets the kernel's

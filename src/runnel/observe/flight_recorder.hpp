@@ -52,6 +52,10 @@ public:
     }
     /// The number that the next record will have.
     [[nodiscard]] std::uint64_t next_number() const { return next_; }
+    /// The number of the oldest record that is still kept; `next_number()` when there is none.
+    [[nodiscard]] std::uint64_t oldest_number() const {
+        return next_ <= mask_ + 1 ? 1 : next_ - (mask_ + 1);
+    }
     /// The record with that number, or nullptr when it has been overwritten or never was.
     [[nodiscard]] const EventRecord* find(std::uint64_t number) const {
         if (number == 0 || number >= next_ || next_ - number > mask_ + 1) {

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "runnel/report/json_writer.hpp"
+#include "runnel/report/connection_json.hpp"
 #include "runnel/report/text.hpp"
 
 namespace runnel::report {
@@ -15,8 +15,6 @@ namespace {
 
 using tcp::ConnectionStatus;
 using tcp::State;
-
-constexpr std::uint32_t kUnknownThreshold = 0x7fff'ffff;  // ConnectionStatus::ssthresh_segments
 
 // `ss` without options: all states but LISTEN, CLOSED, and those without a full socket behind them.
 bool is_shown(const ConnectionStatus& connection, const TableOptions& options) {
@@ -28,19 +26,6 @@ bool is_shown(const ConnectionStatus& connection, const TableOptions& options) {
     }
     return connection.state != State::listen && connection.state != State::closed &&
            connection.state != State::time_wait && connection.state != State::syn_received;
-}
-
-const char* limit_text(tcp::Limit limit) {
-    switch (limit) {
-        case tcp::Limit::none: return "nothing";
-        case tcp::Limit::application: return "application";
-        case tcp::Limit::congestion_window: return "congestion window";
-        case tcp::Limit::receive_window: return "receive window";
-        case tcp::Limit::send_buffer: return "send buffer";
-        case tcp::Limit::nagle: return "Nagle";
-        case tcp::Limit::cork: return "cork";
-    }
-    return "?";
 }
 
 // "*" for what a listener leaves open.
@@ -55,14 +40,28 @@ Duration remaining(const ConnectionStatus& connection, Instant now) {
     return connection.timer_deadline > now ? connection.timer_deadline - now : Duration{};
 }
 
+// As ss writes it, without blanks: "1min59sec", "2.5sec", "204ms".
+std::string timer_duration(Duration duration) {
+    const std::int64_t ms = (duration.ns + 999'999) / 1'000'000;
+    if (ms < 1000) {
+        return fmt::format("{}ms", ms);
+    }
+    if (ms < 60'000) {
+        return fmt::format("{:g}sec", static_cast<double>(ms) / 1000);
+    }
+    const std::int64_t minutes = ms / 60'000;
+    const std::int64_t rest = ms % 60'000 / 1000;
+    return rest == 0 ? fmt::format("{}min", minutes) : fmt::format("{}min{}sec", minutes, rest);
+}
+
 std::string timer_text(const ConnectionStatus& connection, Instant now) {
     if (connection.timer == tcp::Timer::count_ || connection.timer_deadline.is_never()) {
         return "-";
     }
     const bool probing =
         connection.timer == tcp::Timer::persist || connection.timer == tcp::Timer::keepalive;
-    return fmt::format("({},{},{})", tcp::to_string(connection.timer),
-                       duration_text(remaining(connection, now)),
+    return fmt::format("timer:({},{},{})", tcp::to_string(connection.timer),
+                       timer_duration(remaining(connection, now)),
                        probing ? connection.probes : connection.retransmits);
 }
 
@@ -71,8 +70,19 @@ void join(std::string& text, std::string_view piece) {
     text += piece;
 }
 
+// "75.4G": three digits.
+std::string rate_text(double value) {
+    constexpr const char* kUnits[] = {"", "k", "M", "G", "T"};
+    std::size_t unit = 0;
+    while (value >= 1000 && unit + 1 < std::size(kUnits)) {
+        value /= 1000;
+        ++unit;
+    }
+    return fmt::format("{:.3g}{}", value, kUnits[unit]);
+}
+
 // As `ss -i` has it: name:value, times in milliseconds.
-std::string info_text(const ConnectionStatus& connection) {
+std::string info_text(const ConnectionStatus& connection, Instant now) {
     std::string text = connection.congestion_control;
     if (connection.has_timestamps) {
         join(text, "ts");
@@ -116,24 +126,33 @@ std::string info_text(const ConnectionStatus& connection) {
     if (connection.segments_sacked != 0) {
         join(text, fmt::format("sacked:{}", connection.segments_sacked));
     }
+    if (connection.rtt.ns > 0) {
+        // What the window lets out in a round-trip time.
+        const double bits = 8.0 * connection.cwnd_segments * connection.snd_mss;
+        join(text, fmt::format("send {}bps",
+                               rate_text(bits * 1e9 / static_cast<double>(connection.rtt.ns))));
+    }
+    if (connection.last_data_sent != Instant{}) {
+        join(text, fmt::format("lastsnd:{}", (now - connection.last_data_sent).ns / 1'000'000));
+    }
+    if (connection.last_data_received != Instant{}) {
+        join(text, fmt::format("lastrcv:{}", (now - connection.last_data_received).ns / 1'000'000));
+    }
     join(text, fmt::format("recovery:{}", connection.recovery_state));
     return text;
 }
 
-// Sequence numbers as on the wire, under the names of RFC 9293 §3.3.1.
+// Sequence numbers as on the wire, under the names of RFC 9293 §3.3.1. Memory: received bytes, how many
+// there may be, what they pin, those beyond a gap; bytes to be sent, how many there may be.
 std::string extended_text(const ConnectionStatus& connection) {
     return fmt::format(
         "handle:{:x} iss:{} snd.una:{} snd.nxt:{} snd.wnd:{} irs:{} rcv.nxt:{} rcv.wnd:{} "
-        "limited-by:{}{}",
+        "mem:(r{},rb{},p{},o{},t{},tb{}) limited-by:{}{}",
         connection.handle, connection.iss, connection.snd_una, connection.snd_nxt,
         connection.snd_wnd, connection.irs, connection.rcv_nxt, connection.rcv_wnd,
+        connection.receive_queue, connection.receive_buffer, connection.pinned,
+        connection.out_of_order, connection.send_queue, connection.send_buffer,
         limit_text(connection.limited_by), connection.orphan ? " orphan" : "");
-}
-
-// Has sequence numbers, windows and a round-trip time of its own.
-bool is_full(const ConnectionStatus& connection) {
-    return connection.state != State::listen && connection.state != State::closed &&
-           connection.state != State::time_wait;
 }
 
 Ink ink_of(State state) {
@@ -148,22 +167,23 @@ Ink ink_of(State state) {
     }
 }
 
-using Row = std::array<std::string, 6>;
-constexpr std::array<bool, 6> kRightAligned = {false, true, true, false, false, false};
+using Row = std::array<std::string, 7>;
+constexpr std::array<bool, 7> kRightAligned = {false, true, true, false, false, false, false};
 
 }  // namespace
 
 std::string connection_table(std::span<const ConnectionStatus> connections, Instant now,
-                             const TableOptions& options) {
+                             const TableOptions& options, std::span<const std::string> users) {
     const Paint paint{options.color};
     std::vector<Row> rows;
     std::vector<const ConnectionStatus*> shown;
     if (options.header) {
         rows.push_back({"State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port",
-                        options.timers ? "Timer" : ""});
+                        options.timers ? "Timer" : "", options.processes ? "Process" : ""});
         shown.push_back(nullptr);
     }
-    for (const ConnectionStatus& connection : connections) {
+    for (std::size_t index = 0; index < connections.size(); ++index) {
+        const ConnectionStatus& connection = connections[index];
         if (!is_shown(connection, options)) {
             continue;
         }
@@ -173,9 +193,10 @@ std::string connection_table(std::span<const ConnectionStatus> connections, Inst
                         std::to_string(connection.send_queue),
                         endpoint_text(connection.tuple.local, false),
                         endpoint_text(connection.tuple.remote, connection.state == State::listen),
-                        options.timers ? timer_text(connection, now) : ""});
+                        options.timers ? timer_text(connection, now) : "",
+                        options.processes && index < users.size() ? users[index] : ""});
     }
-    std::array<std::size_t, 6> widths = {};
+    std::array<std::size_t, 7> widths = {};
     for (const Row& row : rows) {
         for (std::size_t i = 0; i < row.size(); ++i) {
             widths[i] = std::max(widths[i], columns(row[i]));
@@ -198,7 +219,7 @@ std::string connection_table(std::span<const ConnectionStatus> connections, Inst
         table += '\n';
         if (connection != nullptr && is_full(*connection)) {
             if (options.info) {
-                table += "      " + info_text(*connection) + '\n';
+                table += "      " + info_text(*connection, now) + '\n';
             }
             if (options.extended) {
                 table += "      " + extended_text(*connection) + '\n';
@@ -207,60 +228,6 @@ std::string connection_table(std::span<const ConnectionStatus> connections, Inst
     }
     return table;
 }
-
-namespace {
-
-void write_sender(JsonWriter& json, const ConnectionStatus& connection) {
-    json.number("snd_mss", connection.snd_mss);
-    json.number("rcv_mss", connection.rcv_mss);
-    json.number("advertised_mss", connection.advertised_mss);
-    json.number("path_mtu", connection.path_mtu);
-    json.number("cwnd_segments", connection.cwnd_segments);
-    if (connection.ssthresh_segments == kUnknownThreshold) {
-        json.null("ssthresh_segments");
-    } else {
-        json.number("ssthresh_segments", connection.ssthresh_segments);
-    }
-    json.number("segments_out", connection.segments_out);
-    json.number("segments_sacked", connection.segments_sacked);
-    json.number("segments_lost", connection.segments_lost);
-    json.number("segments_retransmitted_out", connection.segments_retransmitted_out);
-    json.number("rtt_ns", connection.rtt.ns);
-    json.number("rtt_variance_ns", connection.rtt_variance.ns);
-    json.number("rtt_min_ns", connection.rtt_min.ns);
-    json.number("rto_ns", connection.rto.ns);
-    json.number("backoff", connection.backoff);
-    json.number("retransmits", connection.retransmits);
-    json.number("probes", connection.probes);
-    json.number("bytes_sent", connection.bytes_sent);
-    json.number("bytes_acked", connection.bytes_acked);
-    json.number("bytes_received", connection.bytes_received);
-    json.number("bytes_retransmitted", connection.bytes_retransmitted);
-    json.number("segments_sent", connection.segments_sent);
-    json.number("segments_received", connection.segments_received);
-    json.number("total_retransmissions", connection.total_retransmissions);
-    json.text("congestion_control", connection.congestion_control);
-    json.text("recovery_state", connection.recovery_state);
-    json.text("limited_by", limit_text(connection.limited_by));
-    json.boolean("orphan", connection.orphan);
-}
-
-void write_numbers(JsonWriter& json, const ConnectionStatus& connection) {
-    json.number("iss", connection.iss);
-    json.number("irs", connection.irs);
-    json.number("snd_una", connection.snd_una);
-    json.number("snd_nxt", connection.snd_nxt);
-    json.number("rcv_nxt", connection.rcv_nxt);
-    json.number("snd_wnd", connection.snd_wnd);
-    json.number("rcv_wnd", connection.rcv_wnd);
-    json.boolean("window_scale", connection.has_window_scale);
-    json.number("snd_wscale", unsigned{connection.snd_wscale});
-    json.number("rcv_wscale", unsigned{connection.rcv_wscale});
-    json.boolean("sack", connection.has_sack);
-    json.boolean("timestamps", connection.has_timestamps);
-}
-
-}  // namespace
 
 std::string connection_table_json(std::span<const ConnectionStatus> connections, Instant now,
                                   const TableOptions& options) {
@@ -272,23 +239,7 @@ std::string connection_table_json(std::span<const ConnectionStatus> connections,
             continue;
         }
         json.begin_object();
-        json.text("state", tcp::to_string(connection.state));
-        json.number("receive_queue", connection.receive_queue);
-        json.number("send_queue", connection.send_queue);
-        json.text("local", to_string(connection.tuple.local));
-        json.text("remote", to_string(connection.tuple.remote));
-        json.text("handle", fmt::format("{:x}", connection.handle));
-        if (connection.timer == tcp::Timer::count_ || connection.timer_deadline.is_never()) {
-            json.null("timer");
-        } else {
-            json.text("timer", tcp::to_string(connection.timer));
-            json.number("timer_remaining_ns", remaining(connection, now).ns);
-        }
-        if (is_full(connection)) {
-            write_numbers(json, connection);
-            write_sender(json, connection);
-        }
-        json.number("last_event", connection.last_event);
+        write_connection(json, connection, now);
         json.end_object();
     }
     json.end_array();

@@ -56,8 +56,8 @@ TEST(ConnectionTable, AllWithTimers) {
         connection_table(connections(), kNow, options),
         "State         Recv-Q  Send-Q  Local Address:Port  Peer Address:Port  Timer\n"
         "LISTEN             0    4096  0.0.0.0:8080        0.0.0.0:*          -\n"
-        "ESTABLISHED        0    1448  10.9.0.1:8080       10.9.0.2:41988     (retransmit,204 ms,2)\n"
-        "TIME-WAIT          0       0  [fd00::1]:8080      [fd00::2]:9        (time-wait,0 s,0)\n"
+        "ESTABLISHED        0    1448  10.9.0.1:8080       10.9.0.2:41988     timer:(retransmit,204ms,2)\n"
+        "TIME-WAIT          0       0  [fd00::1]:8080      [fd00::2]:9        timer:(time-wait,0ms,0)\n"
         "SYN-RECEIVED       0       0  10.9.0.1:8080       10.9.0.2:41988     -\n"
         "LISTEN             0       0  [::]:53             [::]:*             -\n");
 }
@@ -79,9 +79,9 @@ TEST(ConnectionTable, InfoAndExtendedLines) {
         connection_table(connections(), kNow, options),
         "ESTABLISHED  0  1448  10.9.0.1:8080  10.9.0.2:41988\n"
         "      newreno sack rto:204 rtt:0.12/0 minrtt:0 mss:0 rcvmss:0 advmss:0 pmtu:0 cwnd:10 "
-        "bytes_sent:0 bytes_acked:0 bytes_received:0 segs_out:0 segs_in:0 recovery:open\n"
+        "bytes_sent:0 bytes_acked:0 bytes_received:0 segs_out:0 segs_in:0 send 0bps recovery:open\n"
         "      handle:100000002 iss:0 snd.una:0 snd.nxt:0 snd.wnd:0 irs:0 rcv.nxt:0 rcv.wnd:0 "
-        "limited-by:receive window\n");
+        "mem:(r0,rb0,p0,o0,t1448,tb0) limited-by:receive window\n");
 }
 
 TEST(ConnectionTable, EmptyIsAHeaderOrNothing) {
@@ -93,11 +93,12 @@ TEST(ConnectionTable, EmptyIsAHeaderOrNothing) {
 TEST(ConnectionTable, Json) {
     TableOptions options;
     options.listening = true;
-    EXPECT_EQ(connection_table_json(connections(), kNow, options),
-              R"([{"state":"LISTEN","receive_queue":0,"send_queue":4096,"local":"0.0.0.0:8080",)"
-              R"("remote":"0.0.0.0:0","handle":"0","timer":null,"last_event":0},)"
-              R"({"state":"LISTEN","receive_queue":0,"send_queue":0,"local":"[::]:53",)"
-              R"("remote":"[::]:0","handle":"0","timer":null,"last_event":0}])");
+    EXPECT_EQ(
+        connection_table_json(connections(), kNow, options),
+        R"([{"state":"LISTEN","receive_queue":0,"send_queue":4096,"local":"0.0.0.0:8080",)"
+        R"("remote":"0.0.0.0:0","handle":"0","timer":null,"timers":[],"embryos":0,"last_event":0},)"
+        R"({"state":"LISTEN","receive_queue":0,"send_queue":0,"local":"[::]:53",)"
+        R"("remote":"[::]:0","handle":"0","timer":null,"timers":[],"embryos":0,"last_event":0}])");
     const std::string all = connection_table_json(connections(), kNow, {});
     EXPECT_NE(all.find(R"("timer":"retransmit","timer_remaining_ns":204000000,)"),
               std::string::npos);

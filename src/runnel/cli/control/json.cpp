@@ -1,0 +1,2 @@
+// Boost.JSON, compiled once: the library is used without its binary.
+#include <boost/json/src.hpp>
