@@ -23,6 +23,7 @@
 #include "runnel/cli/capture_file.hpp"
 #include "runnel/cli/commands.hpp"
 #include "runnel/cli/common_options.hpp"
+#include "runnel/cli/control/server.hpp"
 #include "runnel/cli/demo_network.hpp"
 #include "runnel/cli/demo_transfers.hpp"
 #include "runnel/cli/exit_code.hpp"
@@ -99,6 +100,11 @@ public:
         const std::string path =
             arguments.capture.empty() ? default_capture_path() : arguments.capture;
         capture_ = std::make_unique<CaptureFile>(path, *driver_, kSnapLength);
+        control_ = std::make_unique<control::ControlServer>(*io_, "demo");
+        control_->watch(*driver_, "runnel");
+        if (far_ != nullptr) {
+            control_->watch(*far_, "second host");
+        }
         const auto progress = [this](const std::string& line) {
             if (!quiet_ && ::isatty(STDERR_FILENO) != 0) {
                 fmt::print(stderr, "  {}\n", line);
@@ -110,6 +116,7 @@ public:
     }
 
     ~Demo() {
+        control_.reset();
         transfers_.reset();
         capture_.reset();
         driver_->close();
@@ -359,6 +366,7 @@ private:
     std::unique_ptr<Driver> driver_;
     std::unique_ptr<Driver> far_;
     std::unique_ptr<CaptureFile> capture_;
+    std::unique_ptr<control::ControlServer> control_;
     std::unique_ptr<DemoTransfers> transfers_;
 };
 

@@ -26,6 +26,9 @@ int run(int argc, char** argv) {
     runnel::add_get(program, exit_code);
     runnel::add_nc(program, exit_code);
     runnel::add_ss(program, exit_code);
+    runnel::add_stat(program, exit_code);
+    runnel::add_why(program, exit_code);
+    runnel::add_trace(program, exit_code);
     runnel::add_ladder(program, exit_code);
     runnel::add_doctor(program, exit_code);
     runnel::add_explain(program, exit_code);

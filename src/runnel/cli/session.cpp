@@ -244,6 +244,11 @@ int Session::run(net::awaitable<int> task, std::function<void()> on_signal) {
             result = 128 + number;
             io_->stop();
         };
+    // A terminal that closes ends it like the others, unless nohup(1) has it ignored.
+    struct sigaction hang_up{};
+    if (::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN) {
+        signals.add(SIGHUP);
+    }
     signals.async_wait(on_arrival);
     const auto main_task = [this](net::awaitable<int> inner) -> net::awaitable<int> {
         const int code = co_await std::move(inner);

@@ -76,6 +76,10 @@ struct Client::Peer {
     bool over = false;
     std::chrono::steady_clock::time_point heard = std::chrono::steady_clock::now();
 
+    void leave() {
+        over = process.ended = true;
+        socket.reset();
+    }
     void give_up(std::string_view why) {
         over = true;
         socket.reset();
@@ -106,6 +110,7 @@ Client::~Client() = default;
 
 bool Client::ask(std::string_view question, const OnLine& on_line,
                  std::chrono::milliseconds patience) {
+    endless_ = patience.count() == 0;
     const std::string line = fmt::format("runnel/1 {}\n", question);
     for (const auto& peer : peers_) {
         // A request is smaller than any socket's buffer. Who doesn't take it may have said why.
@@ -158,6 +163,10 @@ bool Client::drain(Peer& peer, const OnLine& on_line, bool& stopped) {
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
         return true;
     }
+    if (size <= 0 && peer.begun && endless_) {
+        peer.leave();
+        return false;
+    }
     if (size <= 0) {
         peer.give_up(peer.begun ? "it ended in the middle of its answer" : "it ended");
         return false;
@@ -202,8 +211,7 @@ bool Client::take_line(Peer& peer, std::string_view line, const OnLine& on_line,
         return true;
     }
     if (object.contains("end")) {
-        peer.over = peer.process.ended = true;
-        peer.socket.reset();
+        peer.leave();
         return false;
     }
     stopped = !on_line(peer.process, object);

@@ -47,8 +47,9 @@ public:
     Client& operator=(const Client&) = delete;
 
     [[nodiscard]] bool empty() const { return peers_.empty(); }
-    /// Asks, and reads until every answer is whole, broken off, or (unless `patience` is zero) silent for
-    /// `patience`. True when all are whole and none refused; else a sentence each has gone to stderr.
+    [[nodiscard]] std::size_t size() const { return peers_.size(); }
+    /// Asks, and reads until every answer is whole, broken off, or (unless `patience` is zero: an answer
+    /// without end, which may break off) silent for `patience`. True when all are whole and none refused; else a sentence each has gone to stderr.
     bool ask(std::string_view question, const OnLine& on_line, std::chrono::milliseconds patience);
 
 private:
@@ -56,6 +57,7 @@ private:
     bool drain(Peer& peer, const OnLine& on_line, bool& stopped);
     bool take_line(Peer& peer, std::string_view line, const OnLine& on_line, bool& stopped);
     std::vector<std::unique_ptr<Peer>> peers_;
+    bool endless_ = false;
 };
 
 /// The usual patience of a question that has an end.
