@@ -148,14 +148,14 @@ def several_processes():
 
 
 def on_the_wire_both_ends_are_seen():
-    done = subprocess.Popen([world.RUNNEL, "nc", "--link", "wire", "10.9.0.1", "7"], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE)  # fmt: skip
+    done = world.start(world.RUNNEL, "nc", "--link", "wire", "10.9.0.1", "7", stdin=subprocess.PIPE)
     try:
         eventually(lambda: len(rows("state", "established")) == 2, "not both ends")
         equal(sorted(row["host"] for row in rows("state", "established")), ["far end", "runnel"], "hosts")
         check('host="far end"' in ss("-p"), "host in -p")
     finally:
-        done.communicate(timeout=world.PATIENCE)
+        done.terminate()
+        done.wait(world.PATIENCE)
 
 
 class Liar(threading.Thread):
