@@ -129,8 +129,8 @@ void add_trace(CLI::App& program, int& exit_code) {
         "Ends with the processes, or at -c. It never holds them up: when decisions come faster than they\n"
         "are read, the number of those lost is told.\n\n"
         "Example, the first ten decisions of a server in a private network:\n"
-        "  unshare -rn sh -c 'runnel serve --link tun --listen 80 -q . & sleep 1; "
-        "runnel trace -c 10 & sleep 1; curl -s http://10.9.0.2/ > /dev/null; wait %2; kill %1'");
+        "  unshare -rn sh -c 'runnel serve --link tun --listen 80 -q . & S=$!; sleep 1; "
+        "runnel trace --pid $S -c 10 & sleep 1; curl -s http://10.9.0.2/ > /dev/null; wait $!; kill $S'");
     command->callback([arguments, &exit_code] { exit_code = trace(*arguments); });
 }
 

@@ -257,8 +257,8 @@ void add_why(CLI::App& program, int& exit_code) {
     command->footer(
         "Tells of connections that have ended, too, as long as the process remembers them.\n\n"
         "Example, a server in a private network whose client does not read:\n"
-        "  unshare -rn bash -c 'runnel serve --link tun --chargen --listen 19 -q & sleep 1; "
-        "(exec 3<>/dev/tcp/10.9.0.2/19; sleep 2) & sleep 1; runnel why :19; kill %1'");
+        "  unshare -rn bash -c 'runnel serve --link tun --chargen --listen 19 -q & S=$!; sleep 1; "
+        "(exec 3<>/dev/tcp/10.9.0.2/19; sleep 2) & sleep 1; runnel why --pid $S :19; kill $S'");
     command->callback([arguments, &exit_code] { exit_code = why(*arguments); });
 }
 
