@@ -137,10 +137,17 @@ std::vector<std::string> shown_names(const StatArguments& arguments, const Sampl
             names.push_back(name);
         }
     }
-    std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
-        return order_of(of.figures.at(a).kind) < order_of(of.figures.at(b).kind);
-    });
-    return names;
+    // The order within a kind stays that of the answer. (clang warns of libstdc++'s stable_sort.)
+    std::vector<std::pair<int, std::size_t>> order;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        order.emplace_back(order_of(of.figures.at(names[i]).kind), i);
+    }
+    std::sort(order.begin(), order.end());
+    std::vector<std::string> sorted;
+    for (const auto& [kind, index] : order) {
+        sorted.push_back(std::move(names[index]));
+    }
+    return sorted;
 }
 
 report::Ink ink_of(const Figure& figure) {
