@@ -323,6 +323,7 @@ def reset_midway(scene, listener):
     server.setblocking(False)
     server.send(b"q" * 400_000)
     receive(client, 50_000)
+    check(client.recv(1, socket.MSG_PEEK), "nothing is left to read")  # waits until the next octet is there
     client.close()  # with data unread: a reset (RFC 9293 §3.6.1)
     scene.sample(("CLOSED", "CLOSED"))
     server.close()
