@@ -50,7 +50,7 @@ def runnel_closes_its_window():
         options = [*world.prepare("tun")]
         port = str(listener.getsockname()[1])
         # A pipe that nobody reads at first.
-        reader = world.start(world.RUNNEL, "nc", *options, world.KERNEL4, port, stdin=subprocess.DEVNULL,
+        reader = world.start(world.RUNNEL, "nc", "-N", *options, world.KERNEL4, port, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         connection, _ = listener.accept()
         with connection:
@@ -136,7 +136,7 @@ def simultaneous_open():
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     near.settimeout(20)
     os.set_inheritable(far.fileno(), True)
-    client = world.start(world.RUNNEL, "nc", "--link", f"fd:{far.fileno()}", "--address", f"{world.RUNNEL4}/24",
+    client = world.start(world.RUNNEL, "nc", "-N", "--link", f"fd:{far.fileno()}", "--address", f"{world.RUNNEL4}/24",
                          world.KERNEL4, "5000", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, close_fds=False)  # fmt: skip
     far.close()
