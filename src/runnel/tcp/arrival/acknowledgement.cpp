@@ -12,11 +12,7 @@ namespace {
 bool complete_handshake(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (segment.ack <= tcb.snd.una || segment.ack > tcb.snd.nxt) {
         effects.decide(tcb, Decision::tcp_drop_bad_ack_syn_received, segment);
-        ControlSegment reset = make_reset(tcb.tuple, segment.header, segment.length,
-                                          Decision::tcp_transmit_rst_bad_ack);
-        reset.traffic_class = tcb.user.traffic_class;  // RFC 9293 §3.9.1.9, SHLD-22
-        reset.hop_limit = tcb.user.hop_limit;
-        effects.reply(reset);
+        reset_bad_ack(tcb, segment, effects);
         return false;
     }
     effects.decide(tcb, Decision::tcp_accept_handshake_ack, segment);
@@ -59,6 +55,14 @@ bool fin_acknowledged(Tcb& tcb, const Segment& segment, Effects& effects) {
 }
 
 }  // namespace
+
+void reset_bad_ack(const Tcb& tcb, const Segment& segment, Effects& effects) {
+    ControlSegment reset =
+        make_reset(tcb.tuple, segment.header, segment.length, Decision::tcp_transmit_rst_bad_ack);
+    reset.traffic_class = tcb.user.traffic_class;  // RFC 9293 §3.9.1.9, SHLD-22
+    reset.hop_limit = tcb.user.hop_limit;
+    effects.reply(reset);
+}
 
 void update_send_window(Tcb& tcb, const Segment& segment, Effects& effects) {
     const bool newer =

@@ -1,7 +1,6 @@
 // SEGMENT ARRIVES in SYN-SENT, RFC 9293 §3.10.7.3: the second message of the handshake, or the first of
 // somebody who opens at the same time.
 #include "runnel/tcp/arrival/steps.hpp"
-#include "runnel/tcp/close/reset.hpp"
 
 namespace runnel::tcp {
 
@@ -26,11 +25,7 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
     if (flags.ack() && (segment.ack <= tcb.snd.iss || segment.ack > tcb.snd.nxt)) {
         effects.decide(tcb, Decision::tcp_drop_bad_ack_syn_sent, segment);
         if (!flags.rst()) {
-            ControlSegment reset = make_reset(tcb.tuple, segment.header, segment.length,
-                                              Decision::tcp_transmit_rst_bad_ack);
-            reset.traffic_class = tcb.user.traffic_class;  // RFC 9293 §3.9.1.9, SHLD-22
-            reset.hop_limit = tcb.user.hop_limit;
-            effects.reply(reset);
+            reset_bad_ack(tcb, segment, effects);
         }
         return;
     }
