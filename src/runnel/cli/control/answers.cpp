@@ -76,36 +76,28 @@ public:
 
 private:
     void write(std::string& out, const WatchedHost& at, const report::Gauge& gauge) {
-        JsonWriter json(out);
-        json.begin_object();
-        json.begin_object("gauge");
-        json.text("host", at.name);
-        json.text("name", gauge.name);
-        json.number("value", gauge.value);
-        if (gauge.limit != 0) {
-            json.number("limit", gauge.limit);
-        }
-        json.boolean("counter", gauge.counts);
-        json.text("sentence", gauge.sentence);
-        json.end_object();
-        json.end_object();
-        out += '\n';
+        write_line(out, "gauge", [&](JsonWriter& json) {
+            json.text("host", at.name);
+            json.text("name", gauge.name);
+            json.number("value", gauge.value);
+            if (gauge.limit != 0) {
+                json.number("limit", gauge.limit);
+            }
+            json.boolean("counter", gauge.counts);
+            json.text("sentence", gauge.sentence);
+        });
         ++count_;
     }
     void write(std::string& out, const WatchedHost& at, Decision decision, std::uint64_t count) {
         const DecisionText& text = describe(decision);
-        JsonWriter json(out);
-        json.begin_object();
-        json.begin_object("counter");
-        json.text("host", at.name);
-        json.text("name", text.name);
-        json.text("kind", report::verb(text.kind));
-        json.number("count", count);
-        json.text("sentence", text.sentence);
-        json.text("clause", text.clause);
-        json.end_object();
-        json.end_object();
-        out += '\n';
+        write_line(out, "counter", [&](JsonWriter& json) {
+            json.text("host", at.name);
+            json.text("name", text.name);
+            json.text("kind", report::verb(text.kind));
+            json.number("count", count);
+            json.text("sentence", text.sentence);
+            json.text("clause", text.clause);
+        });
         ++count_;
     }
 

@@ -18,6 +18,18 @@ using report::JsonWriter;
 inline constexpr std::uint32_t kPlaces = 64;
 inline constexpr std::size_t kLines = 64;
 
+/// One line of an answer, {kind: {…}}; `fields(json)` writes what is in it.
+template <class Fields>
+void write_line(std::string& out, std::string_view kind, Fields&& fields) {
+    JsonWriter json(out);
+    json.begin_object();
+    json.begin_object(kind);
+    fields(json);
+    json.end_object();
+    json.end_object();
+    out += '\n';
+}
+
 /// {"end": {what: count}}, the last line.
 void end_line(std::string& out, std::string_view what, std::uint64_t count);
 void write_tuple(JsonWriter& json, const FourTuple& tuple);

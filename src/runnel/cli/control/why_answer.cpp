@@ -144,40 +144,28 @@ private:
             connection_line(out, *match.from, match.status);
             return;
         }
-        JsonWriter json(out);
-        json.begin_object();
-        json.begin_object("ended");
-        json.text("host", match.from->name);
-        write_tuple(json, match.status.tuple);
-        json.text("handle", fmt::format("{:x}", match.status.handle));
-        json.text("error", match.error == Errc::ok ? "" : errno_name(match.error));
-        json.end_object();
-        json.end_object();
-        out += '\n';
+        write_line(out, "ended", [&](JsonWriter& json) {
+            json.text("host", match.from->name);
+            write_tuple(json, match.status.tuple);
+            json.text("handle", fmt::format("{:x}", match.status.handle));
+            json.text("error", match.error == Errc::ok ? "" : errno_name(match.error));
+        });
     }
     void finish(const Match& match, std::string& out) {
         for (const auto& [decision, seen] : match.drops) {
-            JsonWriter json(out);
-            json.begin_object();
-            json.begin_object("dropped");
-            json.text("decision", describe(decision).name);
-            json.number("count", seen.first);
-            json.number("last_ns", seen.second.ns);
-            json.text("sentence", describe(decision).sentence);
-            json.text("clause", describe(decision).clause);
-            json.end_object();
-            json.end_object();
-            out += '\n';
+            write_line(out, "dropped", [&](JsonWriter& json) {
+                json.text("decision", describe(decision).name);
+                json.number("count", seen.first);
+                json.number("last_ns", seen.second.ns);
+                json.text("sentence", describe(decision).sentence);
+                json.text("clause", describe(decision).clause);
+            });
         }
-        JsonWriter json(out);
-        json.begin_object();
-        json.begin_object("told");
-        json.number("now_ns", match.from->now().ns);
-        json.number("records", match.chain);
-        json.boolean("complete", match.at == 0);
-        json.end_object();
-        json.end_object();
-        out += '\n';
+        write_line(out, "told", [&](JsonWriter& json) {
+            json.number("now_ns", match.from->now().ns);
+            json.number("records", match.chain);
+            json.boolean("complete", match.at == 0);
+        });
         ++told_;
     }
 
