@@ -2,9 +2,7 @@
 """`explain` accuses no innocent: megabytes between two kernels, and between Runnel and a kernel, over a wire that
 loses, delays and doubles segments, captured at both ends; and between two kernels over a veth pair with all its
 offloads. Nothing of it is flagged."""
-# runnel-test: timeout=600 labels=long
-# Long since 2026-11-21: in one run of those seen `explain` flagged a kernel ("1 B of data beyond its own FIN", data_after_fin).
-# That is a defect of explain's, still to be found; what the test asks stays as it is.
+# runnel-test: timeout=600
 
 import json
 import os

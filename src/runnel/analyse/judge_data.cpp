@@ -78,8 +78,9 @@ void judge_fin(const Judge& judge) {
         } else if (!s.header.flags.fin() && s.end() > *own.fin_end - 1) {
             judge.add(Verdict::data_after_fin, s.end() - *own.fin_end + 1);
         }
-    } else if (s.header.flags.fin() && own.any && own.highest >= s.end() && s.seq > 0) {
-        judge.add(Verdict::data_after_fin, own.highest - s.end() + 1);
+    } else if (s.header.flags.fin() && own.data_end >= s.end() && s.seq > 0) {
+        // Not by SND.NXT: the ACKs after a FIN that was lost before the capture already count it.
+        judge.add(Verdict::data_after_fin, own.data_end - s.end() + 1);
     }
 }
 

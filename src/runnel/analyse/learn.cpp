@@ -62,6 +62,9 @@ void learn_sender(const Judge& judge) {
     }
     if (s.length() != 0 && !judge.probing()) {
         learn_sent(judge);
+        if (s.payload_size != 0) {
+            own.data_end = std::max(own.data_end, s.end() - (s.header.flags.fin() ? 1 : 0));
+        }
         if (s.end() > own.highest) {
             own.highest_at = s.time_ns;
         }

@@ -55,6 +55,7 @@ struct Side {
     bool any = false;
     std::int64_t highest = 0;  ///< SND.NXT, from outside
     std::int64_t highest_at = 0;
+    std::int64_t data_end = 0;  ///< past the last octet seen; `highest` may count a lost FIN
     std::int64_t contiguous = 0;
     std::optional<std::int64_t> fin_end;
     std::optional<std::uint32_t> timestamp;  ///< the latest TSval

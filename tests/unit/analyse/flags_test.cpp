@@ -191,6 +191,13 @@ TEST(Flags, AFinThatMoves) {
     Scene data = opened();
     data.left({.flags = "FA", .seq = 101, .ack = 1}).after_us(300'000).left(from_left(101, 50));
     EXPECT_EQ(flags(data), Names{"data_after_fin"});
+    Scene before = opened();  // the data first
+    before.left(from_left(101, 50)).after_us(300'000).left({.flags = "FA", .seq = 101, .ack = 1});
+    EXPECT_EQ(flags(before), Names{"data_after_fin"});
+    Scene lost = opened();  // the FIN was lost before the capture; the ACK behind it was not
+    lost.left({.flags = "A", .seq = 102, .ack = 1}).after_us(300'000);
+    lost.left({.flags = "FA", .seq = 101, .ack = 1});
+    EXPECT_EQ(flags(lost), Names());
     Scene again = opened();  // with the data before it, in one segment
     again.left(from_left(101, 50)).left({.flags = "FA", .seq = 151, .ack = 1}).after_us(300'000);
     again.left({.flags = "FA", .seq = 101, .ack = 1, .length = 50});
