@@ -18,7 +18,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 
 # Test programs over `tcp`, those that fail soonest first. More exist that reach it (the interop scripts,
 # fuzzing); these need neither privileges nor a real clock.
@@ -124,11 +123,13 @@ class Scratch:
         self.processes = Processes()
         parent = build.parent / "mutate"
         parent.mkdir(parents=True, exist_ok=True)
-        _sweep(parent)
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="scratch.", dir=parent))
-        Scratch.live.append(self)
-        self._lock = open(self.path / "lock", "w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        with open(parent / "lock", "w") as door:  # nobody sweeps what has no owner yet
+            fcntl.flock(door, fcntl.LOCK_EX)
+            _sweep(parent)
+            self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"scratch.{os.getpid()}.", dir=parent))
+            Scratch.live.append(self)
+            self._lock = open(self.path / "lock", "w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             self._copy(programs)
         except BaseException:
@@ -261,14 +262,13 @@ class Scratch:
 
 
 def _sweep(parent: pathlib.Path):
-    """Removes copies whose owner was killed: nobody holds their lock."""
+    """Removes copies whose owner was killed: nobody holds their lock. Their owners remove them, too, at any moment."""
     for path in parent.glob("scratch.*"):
         try:
             with open(path / "lock") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
         except FileNotFoundError:
-            if time.time() - path.stat().st_mtime > 600:
-                shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
         except BlockingIOError:
             pass
