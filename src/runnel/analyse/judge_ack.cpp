@@ -16,12 +16,16 @@ using report::SeenSegment;
 constexpr std::int64_t kDelayMost = 500'000'000;
 constexpr std::int64_t kScheduling = 30'000'000;
 
-enum class Order : std::uint8_t { unknown, older, newer };
+/// `same_tick`: stamped at one tick of the sender's clock; however late it comes, it was then the way that took long.
+enum class Order : std::uint8_t { unknown, same_tick, older, newer };
 
 Order by_timestamp(const SeenSegment& s, const std::optional<std::uint32_t>& than) {
     const auto& stamps = s.header.options.timestamps;
-    if (!stamps || !than || stamps->value == *than) {
+    if (!stamps || !than) {
         return Order::unknown;
+    }
+    if (stamps->value == *than) {
+        return Order::same_tick;
     }
     return newer(stamps->value, *than) ? Order::newer : Order::older;
 }
@@ -29,10 +33,13 @@ Order by_timestamp(const SeenSegment& s, const std::optional<std::uint32_t>& tha
 // Whether the segment was surely sent after one that was seen at `time_ns` with that timestamp.
 bool surely_after(const Judge& judge, std::int64_t time_ns,
                   const std::optional<std::uint32_t>& timestamp) {
-    const Order order = by_timestamp(judge.s(), timestamp);
-    return order == Order::newer ||
-           (order == Order::unknown &&
-            (judge.near_sender() || judge.s().time_ns - time_ns > judge.disorder()));
+    switch (by_timestamp(judge.s(), timestamp)) {
+        case Order::newer: return true;
+        case Order::older: return false;
+        case Order::same_tick: return judge.near_sender();
+        case Order::unknown: break;
+    }
+    return judge.near_sender() || judge.s().time_ns - time_ns > judge.disorder();
 }
 
 void judge_retreat(const Judge& judge) {

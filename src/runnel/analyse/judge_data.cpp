@@ -144,8 +144,9 @@ bool judge_haste(const Judge& judge, const Again& again) {
         return false;
     }
     const std::int64_t least_us = trips.least / 1000;
+    // Far from the sender the round trips seen are only the near end's answers, which may be faster than copies.
     constexpr std::int64_t kDoubled = 1'000'000;
-    if (again.since < std::min(kDoubled, trips.least / 2 + 1)) {
+    if (again.since < (judge.near_sender() ? std::min(kDoubled, trips.least / 2 + 1) : kDoubled)) {
         judge.add(judge.near_sender() ? Verdict::sent_twice : Verdict::doubled, again.since);
     } else {
         judge.add(judge.near_sender() ? Verdict::too_early : Verdict::maybe_too_early, again.since,

@@ -178,6 +178,10 @@ TEST(Flags, AnAckThatRetreats) {
     much_later.after_us(100'000);
     much_later.right({.flags = "A", .seq = 1, .ack = 51, .options = stamps(2005, 1020)});
     EXPECT_EQ(flags(much_later), Names());
+    Scene same_tick = stamped();  // sent at the same moment as the one that is already there
+    same_tick.after_us(100'000);
+    same_tick.right({.flags = "A", .seq = 1, .ack = 51, .options = stamps(2010, 1020)});
+    EXPECT_EQ(flags(same_tick), Names());
     Scene unclear = opened();
     unclear.after_us(100'000).right({.flags = "A", .seq = 1, .ack = 51});
     EXPECT_EQ(flags(unclear), Names{"ack_seems_to_retreat"});
@@ -368,6 +372,10 @@ TEST(Flags, ARetransmissionBeforeARoundTripCouldPass) {
     doubled.right(from_right(101, 100)).after_us(3);
     doubled.right(from_right(101, 100));
     EXPECT_EQ(flags(doubled), Names()) << "further away the network may have done it";
+    Scene quick = opened();  // whose answers take less time than the copies lie apart
+    quick.right(from_right(1, 100)).after_us(16).left({.flags = "A", .seq = 101, .ack = 101});
+    quick.right(from_right(101, 100)).after_us(10).right(from_right(101, 100));
+    EXPECT_EQ(flags(quick), Names());
 }
 
 TEST(Flags, AnAckThatComesTooLate) {
