@@ -229,6 +229,36 @@ TEST_F(Data, SackTellsWhichSegmentsAreMissing) {
     EXPECT_EQ(status().segments_out, 0u);
 }
 
+// A round trip takes 100 ms. The partial ACK says that what SACK had made look lost was only overtaken.
+struct PartialAck : Data {
+    void partial_ack(Duration before, Duration after) {
+        (void)connects();
+        pass(milliseconds(100));
+        arrives(syn_ack(1).mss(1000).sack_ok());
+        (void)sent();
+        writes(std::string(6000, 'x'));
+        (void)sent();
+        pass(before);
+        writes(std::string(2000, 'x'));
+        (void)sent();
+        pass(after);
+        arrives(ack(1, 1).sack(1001, 4001));
+        EXPECT_EQ(sent_one().seq, 1u);
+        arrives(ack(1, 6001));
+        EXPECT_STREQ(status().recovery_state, "recovery");
+    }
+};
+
+TEST_F(PartialAck, WithSackDoesNotRepeatWhatMayStillBeOnItsWay) {  // RFC 6675 §5; explain found it
+    partial_ack(milliseconds(60), milliseconds(40));
+    sends_nothing();
+}
+
+TEST_F(PartialAck, WithSackRepeatsWhatHasHadARoundTrip) {
+    partial_ack(milliseconds(0), milliseconds(100));
+    EXPECT_EQ(sent_one().seq, 6001u);
+}
+
 TEST_F(Data, NothingGoesBeyondThePeersWindow) {
     established(syn_ack(1).mss(1000).win(2500));
     writes(std::string(10'000, 'x'));

@@ -46,8 +46,9 @@ void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& e
     }
 }
 
-/// RFC 9293 §3.8.1, MUST-18; 6298-M3, 6298-M4, 7323-M9 (only an ACK comes here); RFC 6298 §3 and RFC 7323 §4: the sample from a segment sent only once, or, where all were sent twice,
-/// from the echoed timestamp, which tells which of the two it was.
+/// RFC 9293 §3.8.1, MUST-18; 6298-M3, 6298-M4, 7323-M9 (only an ACK comes here); RFC 6298 §3 and RFC 7323 §4: the
+/// sample from a segment sent only once, or, where all were sent twice, from the echoed timestamp, which tells
+/// which of the two it was.
 void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     const auto& stamps = segment.header.options.timestamps;
     if (summary.rtt.ns == 0 && summary.advanced && tcb.options.timestamps && stamps &&
@@ -127,8 +128,11 @@ void detect_loss(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects&
         if (tcb.snd.una >= recovery.point) {
             leave_recovery(tcb, segment, effects);
         } else if (acked && recovery.state == RecoveryState::recovery) {
-            // RFC 6582 §3.2, partial ACK: the segment it stops at is lost as well.
-            summary.segments_lost += tcb.retransmission.mark_first_lost();
+            // RFC 6582 §3.2, partial ACK: the segment it stops at is lost as well. With SACK only if it has had a
+            // round trip's time: what made us recover may just have been overtaken, and the ACK cover it all.
+            const Instant latest =
+                tcb.options.sack ? effects.now - tcb.rtt.smoothed() : Instant::never();
+            summary.segments_lost += tcb.retransmission.mark_first_lost(latest);
         }
     }
     if (tcb.retransmission.empty()) {

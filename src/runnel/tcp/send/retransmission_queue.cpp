@@ -150,12 +150,12 @@ std::uint32_t RetransmissionQueue::mark_lost_below_sacked(std::uint32_t threshol
     return news;
 }
 
-std::uint32_t RetransmissionQueue::mark_first_lost() {
+std::uint32_t RetransmissionQueue::mark_first_lost(Instant latest) {
     for (std::size_t i = 0; i < records_.size(); ++i) {
         if (records_[i].sacked) {
             continue;
         }
-        if (records_[i].lost || records_[i].retransmission_out) {
+        if (records_[i].lost || records_[i].retransmission_out || records_[i].last_sent > latest) {
             return 0;
         }
         // Only the first segment: of the rest nothing is known yet.

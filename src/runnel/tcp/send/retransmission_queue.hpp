@@ -72,9 +72,9 @@ public:
     /// RFC 6675 §4 IsLost with records: marks every record with at least `threshold` segments sacked above
     /// it and not yet retransmitted; returns the segments newly marked.
     std::uint32_t mark_lost_below_sacked(std::uint32_t threshold);
-    /// Marks the first unsacked segment lost (fast retransmit and partial ACK without SACK, RFC 6582);
-    /// returns the segments newly marked, 0 where its retransmission is still out.
-    std::uint32_t mark_first_lost();
+    /// Marks the first unsacked segment lost (fast retransmit and partial ACK, RFC 6582); returns the segments
+    /// newly marked, 0 where its retransmission is still out or it was last sent after `latest`.
+    std::uint32_t mark_first_lost(Instant latest = Instant::never());
     /// After a retransmission timeout: everything not sacked is lost, retransmissions included.
     void mark_all_lost();
     /// The path takes only segments of `mss` octets: larger ones that nobody has sacked are lost.
