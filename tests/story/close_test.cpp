@@ -240,6 +240,18 @@ TEST_F(Close, TimeWaitAnswersARepeatedFinAndBeginsAnew) {
     EXPECT_EQ(entries(), 0u);
 }
 
+TEST_F(Close, TwoFinsOfOneBatchGetOneAckFromTimeWait) {  // a second ACK would find nobody
+    established();
+    stack().close(connection, now);
+    (void)sent();
+    arrives(fin(1, 2));
+    arrives(fin(1, 2));
+    EXPECT_EQ(sent_one().ack, 2u);
+    EXPECT_EQ(count(Decision::tcp_hold_repeated_ack), 1u);
+    arrives(fin(1, 2));
+    EXPECT_EQ(sent_one().ack, 2u);
+}
+
 TEST_F(Close, AResetDoesNotEndTimeWait) {  // RFC 1337
     established();
     stack().close(connection, now);

@@ -134,4 +134,10 @@ ControlSegment time_wait_ack(const TimeWaitEntry& entry, Instant now) {
     return ack;
 }
 
+bool same_ack(const ControlSegment& a, const ControlSegment& b) {
+    return a.reason == b.reason && a.tuple == b.tuple && a.header.seq == b.header.seq &&
+           a.header.ack == b.header.ack && a.header.window == b.header.window &&
+           a.header.options.timestamps == b.header.options.timestamps;
+}
+
 }  // namespace runnel::tcp

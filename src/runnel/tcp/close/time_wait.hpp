@@ -75,5 +75,7 @@ struct TimeWaitVerdict {
 
 /// The ACK that a TIME-WAIT entry sends.
 [[nodiscard]] ControlSegment time_wait_ack(const TimeWaitEntry& entry, Instant now);
+/// Whether two ACKs are the same on the wire.
+[[nodiscard]] bool same_ack(const ControlSegment& a, const ControlSegment& b);
 
 }  // namespace runnel::tcp

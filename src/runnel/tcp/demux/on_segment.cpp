@@ -129,7 +129,13 @@ void StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Ins
         if (segment.payload_size == 0 && !segment.header.flags.fin()) {
             entry.last_answer = now;  // data and FINs neither count nor are limited
         }
-        push_control(time_wait_ack(entry, now), now);
+        const ControlSegment answer = time_wait_ack(entry, now);
+        // The second of two could come when the peer is gone, and be answered by a RST.
+        if (!control_.empty() && same_ack(control_.back(), answer)) {
+            record(Decision::tcp_hold_repeated_ack, segment, now);
+        } else {
+            push_control(answer, now);
+        }
     }
     if (verdict.restart) {
         time_wait_.restart(index, now + config_.msl * 2);
