@@ -1,0 +1,41 @@
+// What the tests of the language share: scripts and parts of them from text, with the trouble as the failure.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string_view>
+
+#include "runnel/drill/parse.hpp"
+
+namespace runnel::drill {
+
+inline Script parsed(std::string_view text, const Defines& defines = {}, bool must = true) {
+    auto script = parse_script("t.pkt", text, defines);
+    if (!script) {
+        EXPECT_FALSE(must) << script.error().text();
+        return {};
+    }
+    return *std::move(script);
+}
+
+/// The whole text of what is wrong with a script.
+inline std::string trouble_of(std::string_view text) {
+    const auto script = parse_script("t.pkt", text);
+    return script ? "no trouble" : script.error().text();
+}
+
+/// The packet of `+0 TEXT`, the call of the same.
+inline Packet packet_of(std::string_view text) {
+    const Script script = parsed("+0 " + std::string(text));
+    const auto* packet =
+        script.events.empty() ? nullptr : std::get_if<Packet>(&script.events[0].what);
+    return packet == nullptr ? Packet{} : *packet;
+}
+inline Syscall call_of(std::string_view text) {
+    const Script script = parsed("+0 " + std::string(text));
+    const auto* call =
+        script.events.empty() ? nullptr : std::get_if<Syscall>(&script.events[0].what);
+    return call == nullptr ? Syscall{} : *call;
+}
+
+}  // namespace runnel::drill
