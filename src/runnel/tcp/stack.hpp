@@ -215,6 +215,7 @@ public:
     [[nodiscard]] const TcpConfig& config() const;
 
 private:
+    friend class Inspection;  // inspection.hpp
     std::unique_ptr<StackState> state_;
 };
 

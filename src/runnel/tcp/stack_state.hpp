@@ -48,6 +48,9 @@ public:
     /// The connections: `find` for events, `look` for questions.
     [[nodiscard]] ConnectionTable& connections() { return connections_; }
     [[nodiscard]] ListenerTable& listeners() { return listeners_; }
+    [[nodiscard]] TimeWaitTable& time_wait() { return time_wait_; }
+    /// The connection on the wire under that name, which sleeps on if it sleeps.
+    [[nodiscard]] std::optional<ConnectionHandle> handle_of(const FourTuple& tuple);
     /// Runs `f(Tcb&, Effects&)` as an event of `connection` and carries out what it asks for. The
     /// connection may be gone afterwards.
     template <class F>

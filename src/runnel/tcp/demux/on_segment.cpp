@@ -45,6 +45,17 @@ Connection* StackState::find_connection(const FourTuple& tuple, Instant now) {
     return connection->tcb.tuple == tuple ? connection : nullptr;
 }
 
+std::optional<ConnectionHandle> StackState::handle_of(const FourTuple& tuple) {
+    const std::optional<std::uint32_t> value = demux_.find(tuple);
+    if (!value || (*value & kTimeWait) != 0) {
+        return std::nullopt;
+    }
+    const ConnectionHandle handle = connections_.handle_at(*value);
+    bool same = false;
+    connections_.look(handle, [&](const Tcb& tcb) { same = tcb.tuple == tuple; });
+    return same ? std::optional(handle) : std::nullopt;
+}
+
 bool StackState::on_segment(ArrivingSegment&& segment, Instant now) {
     // A batch is mostly of one connection: ask for the last one before hashing.
     if (segment.tuple == last_tuple_) {

@@ -1,0 +1,212 @@
+#include "runnel/sim/draw_scenario.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "runnel/base/random.hpp"
+#include "runnel/sim/names.hpp"
+
+namespace runnel::sim {
+
+namespace {
+
+/// Every expression draws once, so that no compiler's order of evaluation shows.
+class Draw {
+public:
+    explicit Draw(std::uint64_t seed) : random_(seed) {}
+
+    std::uint64_t below(std::uint64_t bound) { return random_.below(bound); }
+    std::uint64_t between(std::uint64_t low, std::uint64_t high) {
+        return low + random_.below(high - low + 1);
+    }
+    bool one_in(std::uint64_t n) { return random_.below(n) == 0; }
+    template <class T>
+    T pick(std::initializer_list<T> values) {
+        return values.begin()[random_.below(values.size())];
+    }
+    Duration micros(std::uint64_t low, std::uint64_t high) {
+        return microseconds(static_cast<std::int64_t>(between(low, high)));
+    }
+    std::uint64_t seed() { return random_.next(); }
+
+private:
+    Random random_;
+};
+
+void add_knob(Draw& draw, HostSpec& host, std::string_view name,
+              std::initializer_list<std::uint64_t> values) {
+    if (draw.one_in(4)) {
+        host.knobs.push_back({name, draw.pick(values)});
+    }
+}
+
+HostSpec draw_host(Draw& draw, NodeId id) {
+    HostSpec host;
+    host.id = id;
+    host.profile = draw.pick(
+        {tcp::Profile::modern, tcp::Profile::modern, tcp::Profile::linux_like, tcp::Profile::rfc});
+    add_knob(draw, host, "tcp_timestamps", {0, 1});
+    add_knob(draw, host, "tcp_window_scaling", {0, 1});
+    add_knob(draw, host, "tcp_sack", {0, 1});
+    add_knob(draw, host, "super_segments", {0, 1});
+    add_knob(draw, host, "tcp_moderate_rcvbuf", {0, 1});
+    add_knob(draw, host, "tcp_slow_start_after_idle", {0, 1});
+    add_knob(draw, host, "tcp_wmem", {5'000, 20'000, 64'000, 1'000'000});
+    add_knob(draw, host, "tcp_rmem", {8'000, 70'000, 1'000'000});
+    add_knob(draw, host, "initial_receive_window", {3'000, 20'000, 65'535});
+    add_knob(draw, host, "tcp_init_cwnd", {1, 2, 4, 30});
+    add_knob(draw, host, "quick_acks", {0, 2, 16});
+    host.clock_offset = Duration{static_cast<std::int64_t>(draw.below(std::uint64_t{1} << 44))};
+    if (draw.one_in(4)) {
+        host.clock_skew = static_cast<std::int32_t>(draw.between(0, 2'000)) - 1'000;
+    }
+    host.memory = draw.pick<std::uint32_t>({1 << 20, 4 << 20, 16 << 20});
+    host.ring = draw.pick<std::uint16_t>({64, 256, 1024});
+    if (draw.one_in(3)) {
+        host.batch = static_cast<std::uint16_t>(draw.between(2, 256));
+        host.batch_wait = draw.micros(10, 2'000);
+    }
+    return host;
+}
+
+WaySpec draw_way(Draw& draw) {
+    WaySpec way;
+    way.rate = draw.pick<std::uint64_t>({0, 125'000, 1'250'000, 12'500'000, 125'000'000});
+    way.delay = draw.pick(
+        {microseconds(50), milliseconds(1), milliseconds(10), milliseconds(30), milliseconds(150)});
+    if (draw.one_in(3)) {
+        way.jitter = draw.micros(10, 5'000);
+    }
+    way.queue_bytes = draw.pick<std::uint32_t>({20'000, 64'000, 1'000'000});
+    if (draw.one_in(4)) {
+        way.queue = QueueKind::codel;
+        way.ecn = draw.one_in(2);
+    }
+    return way;
+}
+
+LinkSpec draw_link(Draw& draw, std::size_t number, NodeId a, NodeId b) {
+    LinkSpec link;
+    link.id = static_cast<std::uint8_t>(number);
+    link.a = a;
+    link.b = b;
+    link.mtu = draw.pick<std::uint32_t>({576, 1280, 1500, 1500, 1500, 9000});
+    link.way[0] = draw_way(draw);
+    link.way[1] = draw.one_in(2) ? link.way[0] : draw_way(draw);
+    return link;
+}
+
+/// Two hosts on one link, a star round one router, or two routers with a narrow line between them.
+void draw_topology(Draw& draw, Scenario& scenario) {
+    const auto connect = [&](NodeId a, NodeId b) {
+        scenario.links.push_back(draw_link(draw, scenario.links.size(), a, b));
+    };
+    constexpr NodeId kLeft = 20, kRight = 21;
+    const std::uint64_t shape = draw.below(4);
+    const auto hosts = static_cast<NodeId>(shape < 2 ? 2 : draw.between(2, 4 + 4 * draw.below(2)));
+    for (NodeId id = 0; id < hosts; ++id) {
+        scenario.hosts.push_back(draw_host(draw, id));
+    }
+    if (shape < 2) {
+        return connect(0, 1);
+    }
+    scenario.routers.push_back({kLeft, draw.one_in(8)});
+    if (shape == 3) {
+        scenario.routers.push_back({kRight, draw.one_in(8)});
+        connect(kLeft, kRight);
+    }
+    for (NodeId id = 0; id < hosts; ++id) {
+        connect(id, shape == 3 && id % 2 == 1 ? kRight : kLeft);
+    }
+}
+
+bool carries_v6(const Scenario& scenario) {
+    return std::all_of(scenario.links.begin(), scenario.links.end(),
+                       [](const LinkSpec& link) { return link.mtu >= 1280; });
+}
+
+void draw_flows(Draw& draw, Scenario& scenario) {
+    const bool v6 = carries_v6(scenario);
+    const std::uint64_t count = draw.between(1, 4);
+    const auto hosts = static_cast<NodeId>(scenario.hosts.size());
+    for (std::uint8_t id = 0; id < count; ++id) {
+        Flow flow;
+        flow.id = id;
+        flow.kind = FlowKind::bulk;
+        flow.client = static_cast<NodeId>(draw.below(hosts));
+        flow.server = static_cast<NodeId>((flow.client + 1 + draw.below(hosts - 1U)) % hosts);
+        flow.v6 = v6 && draw.one_in(2);
+        flow.up = draw.between(0, draw.pick<std::uint64_t>({1, 2'000, 60'000, 200'000}));
+        flow.down = draw.between(0, draw.pick<std::uint64_t>({1, 2'000, 60'000, 200'000}));
+        flow.call = draw.pick<std::uint32_t>({500, 4'000, 16'000, 32'000});
+        flow.start = draw.micros(0, draw.pick<std::uint64_t>({0, 10'000, 1'000'000}));
+        flow.seed = draw.seed();
+        scenario.flows.push_back(flow);
+    }
+}
+
+constexpr FaultKind kLinkFaults[] = {
+    FaultKind::drop,          FaultKind::drop_bursts,
+    FaultKind::drop_syn,      FaultKind::drop_fin,
+    FaultKind::drop_ack,      FaultKind::drop_first,
+    FaultKind::drop_last,     FaultKind::drop_retransmission,
+    FaultKind::duplicate,     FaultKind::reorder,
+    FaultKind::delay_step,    FaultKind::corrupt_bit,
+    FaultKind::corrupt_burst, FaultKind::truncate,
+    FaultKind::partition,     FaultKind::rate_change,
+};
+
+void draw_parameters(Draw& draw, Fault& fault) {
+    fault.intensity =
+        static_cast<std::uint32_t>(draw.pick<std::uint64_t>({2'000, 10'000, 30'000, 100'000}));
+    switch (fault.kind) {
+        case FaultKind::drop_bursts:
+            fault.a = static_cast<std::int64_t>(draw.between(100'000, 500'000));
+            fault.b = static_cast<std::int64_t>(draw.between(300'000, 1'000'000));
+            break;
+        case FaultKind::drop_syn:
+        case FaultKind::drop_fin:
+        case FaultKind::drop_first:
+        case FaultKind::drop_last:
+        case FaultKind::drop_retransmission:
+            fault.intensity = static_cast<std::uint32_t>(draw.between(100'000, 600'000));
+            break;
+        case FaultKind::duplicate:
+        case FaultKind::reorder:
+        case FaultKind::delay_step: fault.a = draw.micros(100, 50'000).ns; break;
+        case FaultKind::rate_change:
+            fault.a = static_cast<std::int64_t>(draw.between(20'000, 2'000'000));
+            break;
+        default: break;
+    }
+}
+
+void draw_faults(Draw& draw, Scenario& scenario) {
+    const std::uint64_t count = draw.between(3, 7);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        Fault fault;
+        fault.kind = kLinkFaults[draw.below(std::size(kLinkFaults))];
+        fault.where = static_cast<std::uint8_t>(draw.below(scenario.links.size()));
+        fault.ways = static_cast<Ways>(draw.below(3));
+        fault.from = draw.micros(0, draw.pick<std::uint64_t>({0, 100'000, 2'000'000}));
+        const std::uint64_t longest = fault.kind == FaultKind::partition ? 3'000'000 : 30'000'000;
+        fault.until = fault.from + draw.micros(1'000, longest);
+        fault.seed = draw.seed();
+        draw_parameters(draw, fault);
+        scenario.faults.push_back(fault);
+    }
+}
+
+}  // namespace
+
+Scenario draw_scenario(std::uint64_t seed) {
+    Draw draw(seed);
+    Scenario scenario;
+    scenario.seed = seed;
+    draw_topology(draw, scenario);
+    draw_flows(draw, scenario);
+    draw_faults(draw, scenario);
+    return scenario;
+}
+
+}  // namespace runnel::sim

@@ -1,0 +1,56 @@
+// A host of a run with what stands around it: its clock, its rings, and what faults make of them.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "runnel/host/host.hpp"
+#include "runnel/sim/clock.hpp"
+#include "runnel/sim/packet.hpp"
+#include "runnel/socket/socket_layer.hpp"
+#include "runnel/tcp/inspection.hpp"
+
+namespace runnel::sim {
+
+class Network;
+
+struct RingedPacket {
+    Packet* packet = nullptr;
+    std::uint8_t interface = 0;
+};
+
+struct Machine {
+    /// What a crash takes away.
+    struct Life {
+        Life(const HostConfig& config) : host(config), sockets(host), window(host.tcp()) {}
+        Host host;
+        SocketLayer sockets;
+        tcp::Inspection window;
+    };
+
+    Machine(const HostSpec& host_spec, Instant start)
+        : spec(&host_spec), clock(start, host_spec.clock_offset, host_spec.clock_skew) {}
+
+    const HostSpec* spec;
+    HostClock clock;
+    std::optional<Life> life;
+    std::vector<std::uint8_t> link_of_interface;  ///< places in Scenario::links
+    std::vector<RingedPacket> ring;               ///< arrived and not yet taken
+    Instant deadline = Instant::never();          ///< next_timeout on the world's clock, or later
+    bool service_planned = false;
+    bool paused = false;
+    std::uint32_t incarnation = 0;  ///< crashes so far
+    std::uint32_t timeouts_in_a_row = 0;
+    // Faults at work.
+    std::size_t ring_limit = 0;
+    Duration service_every = {};       ///< rings_full: the least time between services
+    std::vector<std::uint64_t> wakes;  ///< of flows (index << 32 | token) that came while paused
+
+    [[nodiscard]] Host& host() { return life->host; }
+};
+
+/// The engine's configuration of a host of a scenario; sized for many short runs.
+[[nodiscard]] HostConfig host_config(const Scenario& scenario, const HostSpec& spec,
+                                     std::uint32_t incarnation, std::size_t recorder_capacity);
+
+}  // namespace runnel::sim
