@@ -11,6 +11,7 @@
 
 #include "runnel/base/slab.hpp"
 #include "runnel/host/host.hpp"
+#include "runnel/socket/tcp_info.hpp"
 
 namespace runnel {
 
@@ -125,6 +126,9 @@ public:
     Result<tcp::ErrorReport> take_report(SocketId socket);
     /// A socket without a connection shows CLOSED or LISTEN and zeros.
     [[nodiscard]] Result<tcp::ConnectionStatus> tcp_info(SocketId socket) const;
+
+    /// TCP_INFO as Linux's getsockopt answers it.
+    [[nodiscard]] Result<TcpInfo> linux_tcp_info(SocketId socket, Instant now) const;
 
     // --- readiness -----------------------------------------------------------------------------------------
     [[nodiscard]] tcp::Readiness readiness(SocketId socket) const;

@@ -263,7 +263,21 @@ Result<tcp::ConnectionStatus> SocketLayer::tcp_info(SocketId id) const {
     tcp::ConnectionStatus none;
     none.tuple.local = socket->local;
     none.state = state_of(*socket);
+    if (socket->phase == Phase::listening) {
+        if (const auto queues = host_.tcp().queues(listener_of(*socket))) {
+            none.receive_queue = queues->waiting;
+            none.send_queue = queues->backlog;
+        }
+    }
     return none;
+}
+
+Result<TcpInfo> SocketLayer::linux_tcp_info(SocketId id, Instant now) const {
+    const auto status = tcp_info(id);
+    if (!status) {
+        return fail(status.error());
+    }
+    return make_tcp_info(*status, host_.tcp().config(), now);
 }
 
 }  // namespace runnel

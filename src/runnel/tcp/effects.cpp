@@ -76,6 +76,11 @@ void Effects::enter(Tcb& tcb, State state) {
     RUNNEL_CHECK(is_transition(tcb.state, state));
     tcb.state = state;
     decide(tcb, Decision::tcp_note_state, static_cast<std::uint32_t>(state));
+    if (state == State::established) {
+        // Linux counts both silences from here.
+        tcb.last_data_sent = now;
+        tcb.ack.start(now);
+    }
     if (state == State::established || state == State::close_wait) {
         established = true;
         wake_ = true;
@@ -91,6 +96,7 @@ void Effects::end(Tcb& tcb, Errc error) {
     if (error != Errc::ok && tcb.error == Errc::ok) {
         tcb.error = error;
     }
+    tcb.telemetry.enter(BusyKind::idle, now);
     enter(tcb, State::closed);
     fate = Fate::closed;
     wake_ = true;

@@ -62,6 +62,10 @@ struct Segment {
     [[nodiscard]] Seq64 end() const {
         return seq + length + (header.flags.syn() ? 1U : 0U) + (fin ? 1U : 0U);
     }
+    /// Segments on the wire: more than one in a super-segment.
+    [[nodiscard]] std::uint32_t pieces() const {
+        return gso_size == 0 || length == 0 ? 1 : (length + gso_size - 1) / gso_size;
+    }
     [[nodiscard]] std::uint64_t sequence_length() const { return end().value - seq.value; }
 };
 

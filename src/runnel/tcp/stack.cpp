@@ -249,6 +249,15 @@ std::optional<Endpoint> Stack::local(ListenerHandle handle) const {
     return listener->local;
 }
 
+std::optional<Stack::ListenerQueues> Stack::queues(ListenerHandle handle) const {
+    const Listener* listener = state_->listeners().find(handle);
+    if (listener == nullptr) {
+        return std::nullopt;
+    }
+    return ListenerQueues{static_cast<std::uint32_t>(listener->accept_queue.size()),
+                          listener->backlog};
+}
+
 void Stack::snapshot(std::vector<ConnectionStatus>& out, Instant) const {
     state_->snapshot(out);
 }

@@ -198,6 +198,12 @@ public:
     [[nodiscard]] std::optional<ConnectionStatus> status(ConnectionHandle handle) const;
     [[nodiscard]] std::optional<FourTuple> tuple(ConnectionHandle handle) const;
     [[nodiscard]] std::optional<Endpoint> local(ListenerHandle listener) const;
+    /// Connections waiting to be accepted, and how many may.
+    struct ListenerQueues {
+        std::uint32_t waiting = 0;
+        std::uint32_t backlog = 0;
+    };
+    [[nodiscard]] std::optional<ListenerQueues> queues(ListenerHandle listener) const;
     /// Everything there is: listeners, embryos, connections, TIME-WAIT, in a stable order.
     void snapshot(std::vector<ConnectionStatus>& out, Instant now) const;
     /// The same in pieces, unsorted: appends what stands in the next `places` places of the tables and moves

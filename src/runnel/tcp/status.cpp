@@ -21,6 +21,26 @@ Limit limit_of(const Tcb& tcb, const TcpConfig& config) {
     }
 }
 
+void fill_telemetry(const Tcb& tcb, const TcpConfig& config, ConnectionStatus& s) {
+    const Telemetry& t = tcb.telemetry;
+    s.passive = tcb.passive;
+    s.syn_acked = tcb.snd.una > tcb.snd.iss;
+    s.fin_acked = tcb.fin_acked();
+    s.syn_transmissions = tcb.syn_transmissions;
+    s.reno_sacked = tcb.options.sack ? 0U : tcb.recovery.duplicate_acks;
+    s.ack_delay = tcb.ack.adapted_delay(config);
+    s.data_segments_sent = t.data_segments_sent;
+    s.data_segments_received = t.data_segments_received;
+    s.delivered = t.delivered;
+    s.duplicates_reported = t.duplicates_reported;
+    s.reorderings = t.reorderings;
+    s.reordering = std::max<std::uint32_t>(t.reordering, config.duplicate_ack_threshold);
+    s.out_of_order_received = t.out_of_order_received;
+    s.spent = t.spent;
+    s.busy_kind = t.kind;
+    s.busy_since = t.since;
+}
+
 }  // namespace
 
 ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
@@ -74,7 +94,7 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.segments_received = tcb.counters.segments_received;
     s.total_retransmissions = tcb.counters.retransmissions;
     s.last_data_sent = tcb.last_data_sent;
-    s.last_data_received = tcb.last_received;
+    s.last_data_received = tcb.ack.last_data();
     s.last_ack_received = tcb.last_received;
     s.congestion_control = tcb.controller.name();
     s.recovery_state = to_string(tcb.recovery.state);
@@ -85,6 +105,7 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.plan = plan_next_segment(tcb, config).reason;
     s.peer_closed = tcb.fin_received;
     s.sending_over = tcb.fin_queued;
+    fill_telemetry(tcb, config, s);
     s.out_of_order = tcb.reassembler.bytes();
     s.send_buffer = tcb.send_limit(config);
     s.receive_buffer = tcb.receive_limit;

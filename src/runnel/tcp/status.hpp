@@ -55,6 +55,34 @@ enum class Limit : std::uint8_t {
     cork
 };
 
+/// What the sender's time is spent on (Linux's chrono of TCP_INFO).
+enum class BusyKind : std::uint8_t {
+    idle,
+    busy,    ///< data is unacknowledged or waits
+    window,  ///< the peer's window holds it back
+    buffer,  ///< all is sent, and the writer has found the buffer full
+};
+
+/// How long a sender had something to send, and what held it back of that time.
+struct BusyTimes {
+    Duration busy;            ///< with data unacknowledged or waiting (busy_time), in all kinds
+    Duration window_limited;  ///< of it: the peer's window held data back (rwnd_limited)
+    Duration
+        buffer_limited;  ///< of it: all was sent, the writer had found no room (sndbuf_limited)
+
+    void account(BusyKind what, Duration time) {
+        if (what == BusyKind::idle) {
+            return;
+        }
+        busy += time;
+        if (what == BusyKind::window) {
+            window_limited += time;
+        } else if (what == BusyKind::buffer) {
+            buffer_limited += time;
+        }
+    }
+};
+
 /// One connection (or embryo, TIME-WAIT entry, listener) at one instant. Bytes unless said otherwise.
 struct ConnectionStatus {
     FourTuple tuple;
@@ -94,6 +122,18 @@ struct ConnectionStatus {
     std::uint32_t embryos = 0;  ///< of a listener: connections in SYN-RECEIVED
     bool peer_closed = false;   ///< the peer's FIN has come, everything before it too
     bool sending_over = false;  ///< the user has closed: a FIN follows the data
+    bool passive = false;       ///< came from a listener
+    bool syn_acked = false;     ///< our SYN has been acknowledged
+    bool fin_acked = false;     ///< our FIN has been acknowledged
+    std::uint32_t syn_transmissions = 0;
+    std::uint32_t reno_sacked = 0;  ///< without SACK: duplicate ACKs, each a segment that arrived
+    Duration ack_delay = {};        ///< of delayed ACKs now; 0 before the first data
+    std::uint32_t data_segments_sent = 0, data_segments_received = 0;
+    std::uint32_t delivered = 0, duplicates_reported = 0, reorderings = 0, reordering = 0;
+    std::uint32_t out_of_order_received = 0;
+    BusyTimes spent;  ///< `busy_kind` counts on from `busy_since`
+    BusyKind busy_kind = BusyKind::idle;
+    Instant busy_since;
 };
 
 /// How far a walk over everything has come (Stack::snapshot_page).

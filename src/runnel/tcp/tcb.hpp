@@ -16,6 +16,7 @@
 #include "runnel/tcp/seq64.hpp"
 #include "runnel/tcp/stack.hpp"
 #include "runnel/tcp/state.hpp"
+#include "runnel/tcp/telemetry.hpp"
 #include "runnel/tcp/timers/timer_table.hpp"
 
 namespace runnel::tcp {
@@ -90,6 +91,7 @@ struct Recovery {
 
 struct Counters {
     std::uint64_t bytes_acked = 0, bytes_received = 0, bytes_retransmitted = 0;
+    /// On the wire: a super-segment counts all its segments.
     std::uint32_t segments_sent = 0, segments_received = 0, retransmissions = 0;
 };
 
@@ -114,6 +116,7 @@ struct Tcb {
     TimerTable timers;
     ConnectionOptions user;
     Counters counters;
+    Telemetry telemetry;
 
     std::uint32_t path_mtu = 1500;
     std::uint32_t receive_limit =

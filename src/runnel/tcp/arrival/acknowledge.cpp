@@ -34,6 +34,10 @@ void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& e
     const bool duplicate = is_duplicate_sack(tcb, options);
     if (duplicate) {
         effects.decide(tcb, Decision::tcp_note_duplicate_sack, segment);
+        const auto octets =
+            static_cast<std::uint32_t>(options.sack[0].right.offset_from(options.sack[0].left));
+        const std::uint32_t mss = tcb.send_mss(effects.config());
+        tcb.telemetry.duplicates_reported += std::max((octets + mss - 1) / mss, 1U);
     }
     for (std::size_t i = duplicate ? 1 : 0; i < options.sack.size(); ++i) {
         const Seq64 left = unwrap(options.sack[i].left, tcb.snd.una);
@@ -60,6 +64,15 @@ void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& ef
     }
     if (summary.rtt.ns > 0) {
         tcb.rtt.sample(summary.rtt, effects.now, summary.flight_before, effects.config());
+    }
+}
+
+/// Linux's two looks at reordering: what was sent once is sacked, or acknowledged, below what was sacked
+/// before. Only observers read it.
+void note_reordering(Tcb& tcb, const AckSummary& summary, Seq64 highest, const TcpConfig& config) {
+    if (summary.first_original < highest) {
+        tcb.telemetry.note_reordering(distance(summary.first_original, highest),
+                                      tcb.send_mss(config));
     }
 }
 
@@ -205,11 +218,14 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
     if (!advanced && tcb.retransmission.empty()) {
         return;
     }
+    const Seq64 highest = tcb.retransmission.highest_sacked();
     if (advanced) {
         effects.progress = true;
         release(tcb, segment, summary, effects);
     }
     take_sack(tcb, segment, summary, effects);
+    note_reordering(tcb, summary, highest, effects.config());
+    tcb.telemetry.delivered += summary.delivered;
     take_rtt(tcb, segment, summary, effects);
     count_duplicates(tcb, summary);
     if (summary.is_duplicate) {

@@ -4,7 +4,9 @@
 namespace runnel::tcp {
 
 void segment_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
-    ++tcb.counters.segments_received;
+    const std::uint32_t pieces = segment.pieces();
+    tcb.counters.segments_received += pieces;
+    tcb.telemetry.data_segments_received += segment.length > 0 ? pieces : 0;
     if (tcb.state == State::syn_sent) {
         syn_sent_arrives(tcb, segment, effects);
         return;

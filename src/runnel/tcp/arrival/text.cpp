@@ -190,6 +190,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     note_held(tcb, segment);
     if (segment.seq > tcb.rcv.nxt) {
         // RFC 9293 §3.10.7.4, SHLD-31: kept until the gap is filled.
+        tcb.telemetry.out_of_order_received += segment.pieces();
         const auto result =
             tcb.reassembler.insert(effects.pool(), segment.seq, std::move(segment.payload));
         const bool taken = result == InsertResult::inserted;

@@ -60,6 +60,7 @@ Connection* ConnectionTable::wake(Place& place, ConnectionHandle handle, Instant
     Connection* connection = make_awake(place, handle);
     unpack(place.dormant, handle.packed(), connection->tcb);
     options_.let_go(place.dormant.user);
+    place.dormant.scars.reset();
     if (place.dormant.keepalive != nullptr) {
         wheel_.cancel(place.dormant.keepalive->node);
         place.dormant.keepalive.reset();

@@ -8,7 +8,7 @@
 namespace runnel::tcp {
 
 // Whoever gives a Tcb something new to know decides here: is it packed, or does it keep the Tcb awake?
-static_assert(sizeof(Tcb) == 696, "a member of Tcb: give it a place in is_quiet, pack and unpack");
+static_assert(sizeof(Tcb) == 760, "a member of Tcb: give it a place in is_quiet, pack and unpack");
 
 const ConnectionOptions* OptionsTable::hold(const ConnectionOptions& options) {
     const auto entry = held_.try_emplace(options, 0).first;
@@ -42,6 +42,34 @@ Seq64 data_begin(Seq64 una, bool fin_sent) {
     return una - (fin_sent ? 1U : 0U);
 }
 
+std::unique_ptr<Scars> scars_of(const Tcb& tcb) {
+    const Telemetry& t = tcb.telemetry;
+    Scars scars;
+    scars.bytes_retransmitted = tcb.counters.bytes_retransmitted;
+    scars.retransmissions = tcb.counters.retransmissions;
+    scars.duplicates_reported = t.duplicates_reported;
+    scars.reorderings = t.reorderings;
+    scars.out_of_order_received = t.out_of_order_received;
+    scars.reordering = t.reordering;
+    scars.window_limited = t.spent.window_limited;
+    scars.buffer_limited = t.spent.buffer_limited;
+    scars.last_invalid_ack = tcb.last_invalid_ack;
+    return scars == Scars{} ? nullptr : std::make_unique<Scars>(scars);
+}
+
+void give_back(const Scars& scars, Tcb& tcb) {
+    Telemetry& t = tcb.telemetry;
+    tcb.counters.bytes_retransmitted = scars.bytes_retransmitted;
+    tcb.counters.retransmissions = scars.retransmissions;
+    t.duplicates_reported = scars.duplicates_reported;
+    t.reorderings = scars.reorderings;
+    t.out_of_order_received = scars.out_of_order_received;
+    t.reordering = scars.reordering;
+    t.spent.window_limited = scars.window_limited;
+    t.spent.buffer_limited = scars.buffer_limited;
+    tcb.last_invalid_ack = scars.last_invalid_ack;
+}
+
 bool no_timer_but_keepalive(TimerTable timers) {
     timers.cancel(Timer::keepalive);
     return timers.earliest().is_never();
@@ -50,7 +78,8 @@ bool no_timer_but_keepalive(TimerTable timers) {
 }  // namespace
 
 bool is_quiet(const Tcb& tcb) {
-    const bool nothing_held = tcb.send.empty() && tcb.retransmission.empty() &&
+    const bool idle = tcb.telemetry.kind == BusyKind::idle;
+    const bool nothing_held = idle && tcb.send.empty() && tcb.retransmission.empty() &&
                               tcb.receive.empty() && tcb.reassembler.empty();
     const bool nothing_to_do = !tcb.ack.any() && !tcb.probe_due && !tcb.keepalive_due &&
                                !tcb.override_hold && !tcb.duplicate_pending && !tcb.reset_due &&
@@ -87,15 +116,16 @@ void pack(const Tcb& tcb, OptionsTable& options, DormantTcb& dormant) {
     dormant.receive_limit = tcb.receive_limit;
     dormant.segments_sent = tcb.counters.segments_sent;
     dormant.segments_received = tcb.counters.segments_received;
-    dormant.retransmissions = tcb.counters.retransmissions;
+    dormant.data_segments_sent = tcb.telemetry.data_segments_sent;
+    dormant.data_segments_received = tcb.telemetry.data_segments_received;
+    dormant.delivered = tcb.telemetry.delivered;
     dormant.bytes_acked = tcb.counters.bytes_acked;
     dormant.bytes_received = tcb.counters.bytes_received;
-    dormant.bytes_retransmitted = tcb.counters.bytes_retransmitted;
+    dormant.busy = tcb.telemetry.spent.busy;
+    dormant.scars = scars_of(tcb);
     dormant.last_event = tcb.last_event;
-    dormant.opened_at = tcb.opened_at;
     dormant.last_data_sent = tcb.last_data_sent;
     dormant.last_received = tcb.last_received;
-    dormant.last_invalid_ack = tcb.last_invalid_ack;
     dormant.options = tcb.options;
     dormant.rtt = tcb.rtt;
     dormant.ack = tcb.ack;
@@ -140,15 +170,18 @@ void unpack(const DormantTcb& dormant, std::uint64_t handle, Tcb& tcb) {
     tcb.receive_limit = dormant.receive_limit;
     tcb.counters.segments_sent = dormant.segments_sent;
     tcb.counters.segments_received = dormant.segments_received;
-    tcb.counters.retransmissions = dormant.retransmissions;
+    tcb.telemetry.data_segments_sent = dormant.data_segments_sent;
+    tcb.telemetry.data_segments_received = dormant.data_segments_received;
+    tcb.telemetry.delivered = dormant.delivered;
     tcb.counters.bytes_acked = dormant.bytes_acked;
     tcb.counters.bytes_received = dormant.bytes_received;
-    tcb.counters.bytes_retransmitted = dormant.bytes_retransmitted;
+    tcb.telemetry.spent.busy = dormant.busy;
+    if (dormant.scars != nullptr) {
+        give_back(*dormant.scars, tcb);
+    }
     tcb.last_event = dormant.last_event;
-    tcb.opened_at = dormant.opened_at;
     tcb.last_data_sent = dormant.last_data_sent;
     tcb.last_received = dormant.last_received;
-    tcb.last_invalid_ack = dormant.last_invalid_ack;
     tcb.options = dormant.options;
     tcb.rtt = dormant.rtt;
     tcb.ack = dormant.ack;

@@ -29,6 +29,21 @@ struct Alarm {
     Instant deadline;
 };
 
+/// What most quiet connections have nothing of: what loss, reordering and full windows leave behind.
+struct Scars {
+    std::uint64_t bytes_retransmitted = 0;
+    std::uint32_t retransmissions = 0;
+    std::uint32_t duplicates_reported = 0;
+    std::uint32_t reorderings = 0;
+    std::uint32_t out_of_order_received = 0;
+    std::uint16_t reordering = 0;
+    Duration window_limited;
+    Duration buffer_limited;
+    Instant last_invalid_ack;
+
+    auto operator<=>(const Scars&) const = default;
+};
+
 /// What a quiet Tcb knows. Sequence numbers stand as signed offsets from the two that go on counting,
 /// SND.UNA and RCV.NXT; one further away than an offset reaches stands at its end, where every comparison
 /// with numbers near the window comes out the same.
@@ -52,22 +67,23 @@ struct DormantTcb {
 
     std::uint32_t segments_sent;
     std::uint32_t segments_received;
-    std::uint32_t retransmissions;
+    std::uint32_t data_segments_sent;
+    std::uint32_t data_segments_received;
+    std::uint32_t delivered;
     std::uint64_t bytes_acked;
     std::uint64_t bytes_received;
-    std::uint64_t bytes_retransmitted;
     std::uint64_t last_event;
+    Duration busy;
 
-    Instant opened_at;
     Instant last_data_sent;
     Instant last_received;
-    Instant last_invalid_ack;
     NegotiatedOptions options;
     RttEstimator rtt;
     AckPolicy ack;
     Controller controller;
 
     const ConnectionOptions* user;     ///< held in the OptionsTable
+    std::unique_ptr<Scars> scars;      ///< only where there are any
     std::unique_ptr<Alarm> keepalive;  ///< only while that timer is armed, which few use
 
     Decision last_hold;

@@ -186,6 +186,7 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
     ++listener.embryos;
     event(*connection, now, [&](Tcb& t, Effects& effects) {
         // RFC 9293 §3.9.1.1, MUST-45: the tuple has the address the SYN came to.
+        ++t.counters.segments_received;
         t.rcv.irs = first_seq(segment.header.seq);
         t.rcv.nxt = t.rcv.irs + 1;
         t.rcv.last_ack_sent = t.rcv.nxt;

@@ -81,7 +81,10 @@ void fill_urgent(const Tcb& tcb, const Plan& plan, TcpHeader& header) {
 
 void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
     const TcpConfig& config = effects.config();
-    ++tcb.counters.segments_sent;
+    const std::uint32_t segments =
+        plan.length > plan.mss ? (plan.length + plan.mss - 1) / plan.mss : 1;
+    tcb.counters.segments_sent += segments;
+    tcb.telemetry.data_segments_sent += plan.length > 0 ? segments : 0;
     switch (plan.kind) {
         case Plan::Kind::syn:
             if (tcb.syn_transmissions < 255) {
@@ -122,7 +125,7 @@ void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
             tcb.retransmission.retransmitted(
                 plan.length + (plan.fin ? 1U : 0U),
                 static_cast<std::uint16_t>(std::min(plan.mss, 65'535U)), effects.now);
-            ++tcb.counters.retransmissions;
+            tcb.counters.retransmissions += segments;
             tcb.counters.bytes_retransmitted += plan.length;
             break;
         case Plan::Kind::window_probe: tcb.probe_due = false; break;
@@ -146,6 +149,19 @@ void restart_after_idle(Tcb& tcb, const Plan& plan, Effects& effects) {
     if (effects.now - tcb.last_data_sent > tcb.rto(effects.config())) {
         tcb.controller.on_idle(effects.config().initial_window_segments);
     }
+}
+
+/// What the time from now on counts as (Linux's chrono): the plan says whether the window holds data back.
+BusyKind busy_kind(const Tcb& tcb, const Plan& plan) {
+    if (tcb.send.empty() && (!tcb.fin_queued || tcb.fin_acked())) {
+        return BusyKind::idle;
+    }
+    if (plan.blocked_by_window) {
+        return BusyKind::window;
+    }
+    const bool starved = tcb.writer_waits && tcb.unsent() == 0 && sends_data(tcb.state) &&
+                         tcb.in_flight() < tcb.controller.window();
+    return starved ? BusyKind::buffer : BusyKind::busy;
 }
 
 }  // namespace
@@ -222,6 +238,9 @@ void settle_timers(Tcb& tcb, const Plan& plan, Effects& effects) {
     TimerTable& timers = tcb.timers;
     if (tcb.detached) {
         return;
+    }
+    if (const BusyKind kind = busy_kind(tcb, plan); kind != tcb.telemetry.kind) {
+        tcb.telemetry.enter(kind, effects.now);
     }
     // Something waits that no acknowledgement will set free: the persist timer looks after it.
     const bool alone = tcb.retransmission.empty() && (plan.blocked_by_window || plan.held);

@@ -17,6 +17,9 @@ public:
     /// Most immediate ACKs owed at a time: duplicate ACKs for as many segments out of order.
     static constexpr std::uint8_t kMaxOwed = 64;
 
+    /// The connection opens: its first data will be compared with now.
+    void start(Instant now) { last_data_ = now; }
+    [[nodiscard]] Instant last_data() const { return last_data_; }
     /// Data arrived: adapts the delay to its rhythm. `segment` is the size of one wire segment.
     void on_data(std::uint32_t segment, std::uint64_t receive_window, Duration rto,
                  const TcpConfig& config, Instant now) {
@@ -62,6 +65,10 @@ public:
     [[nodiscard]] Duration delay(const TcpConfig& config) const {
         // RFC 9293 §3.8.6.3, SHLD-18; MUST-40, 5681-M11: the configuration keeps it below 0.5 s.
         return std::clamp(delay_, config.delayed_ack_min, config.delayed_ack_max);
+    }
+    /// The same, but 0 before the first data (Linux's ato).
+    [[nodiscard]] Duration adapted_delay(const TcpConfig& config) const {
+        return delay_.ns == 0 ? Duration{} : delay(config);
     }
 
     /// Something with an ACK left; with data it settles all, a pure ACK one of those owed.

@@ -48,6 +48,7 @@ void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summar
             summary.retransmitted_acked = true;
         } else if (!r.sacked) {
             summary.rtt = std::max(now - r.last_sent, nanoseconds(1));
+            summary.first_original = std::min(summary.first_original, r.begin);
         }
         const bool whole = r.end <= una;
         const std::uint64_t numbers = std::min(r.length(), distance(r.begin, una));
@@ -57,6 +58,7 @@ void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summar
         count(r, false);
         if (whole) {
             summary.segments_acked += before;
+            summary.delivered += r.sacked ? 0 : before;
             records_.pop_front();
             continue;
         }
@@ -64,6 +66,7 @@ void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summar
         r.begin = una;
         r.syn = false;
         summary.segments_acked += before - r.segments();
+        summary.delivered += r.sacked ? 0 : before - r.segments();
         count(r, true);
     }
     // Karn's rule (RFC 6298 §3): where anything acknowledged was sent twice, the sample is ambiguous.
@@ -122,12 +125,23 @@ void RetransmissionQueue::mark_sacked(Seq64 left, Seq64 right, AckSummary& summa
         count(r, false);
         if (r.transmissions == 1) {
             summary.rtt = std::max(now - r.last_sent, nanoseconds(1));
+            summary.first_original = std::min(summary.first_original, r.begin);
         }
+        summary.delivered += r.segments();
         r.sacked = true;
         r.lost = false;
         r.retransmission_out = false;
         count(r, true);
     }
+}
+
+Seq64 RetransmissionQueue::highest_sacked() const {
+    for (std::size_t i = sacked_ == 0 ? 0 : records_.size(); i-- > 0;) {
+        if (records_[i].sacked) {
+            return records_[i].end;
+        }
+    }
+    return {};
 }
 
 std::uint32_t RetransmissionQueue::mark_lost_below_sacked(std::uint32_t threshold) {

@@ -69,6 +69,8 @@ public:
 
     /// Marks `[left, right)`, which is not empty, as held by the peer.
     void mark_sacked(Seq64 left, Seq64 right, AckSummary& summary, Instant now);
+    /// The end of the highest range that the peer holds by SACK, {} without one.
+    [[nodiscard]] Seq64 highest_sacked() const;
     /// RFC 6675 §4 IsLost with records: marks every record with at least `threshold` segments sacked above
     /// it and not yet retransmitted; returns the segments newly marked.
     std::uint32_t mark_lost_below_sacked(std::uint32_t threshold);

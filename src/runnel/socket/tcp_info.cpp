@@ -1,0 +1,167 @@
+// What each field of TCP_INFO means in the engine's words. Where this differs from what the engine counts,
+// Linux 6.18 was asked over loopback (tests/unit/socket/tcp_info_test.cpp says what it answered).
+#include "runnel/socket/tcp_info.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+namespace runnel {
+
+namespace {
+
+using tcp::ConnectionStatus;
+using tcp::State;
+
+constexpr std::uint32_t kDefaultMss = 536;                // TCP_MSS_DEFAULT
+constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};   // a pacing rate that was never computed
+constexpr std::uint32_t kUnmeasured = ~std::uint32_t{0};  // min_rtt without a sample
+constexpr std::uint32_t kUnknownThreshold = 0x7fff'ffff;  // TCP_INFINITE_SSTHRESH
+constexpr std::uint32_t kTimestampBytes = 12;             // TCPOLEN_TSTAMP_ALIGNED
+constexpr std::int64_t kUnknownVariation = 250'000;       // mdev_us of a new socket
+
+template <class To>
+To saturated(std::uint64_t value) {
+    return static_cast<To>(std::min<std::uint64_t>(value, static_cast<To>(~To{0})));
+}
+std::uint32_t micros(Duration duration) {
+    return saturated<std::uint32_t>(
+        static_cast<std::uint64_t>(std::max<std::int64_t>(duration.micros(), 0)));
+}
+std::uint32_t millis_since(Instant then, Instant now) {
+    return static_cast<std::uint32_t>((now - then).millis());
+}
+
+std::uint8_t ca_state(std::string_view name) {
+    if (name == "disorder") {
+        return 1;
+    }
+    return name == "recovery" ? 3 : name == "loss" ? 4 : 0;
+}
+
+/// What tcp_update_pacing_rate computes, paced or not: twice the rate of a window a round trip in slow
+/// start, 1.2 times it later.
+std::uint64_t pacing_rate(const ConnectionStatus& s) {
+    if (s.rtt.micros() <= 0) {
+        return kUnlimited;
+    }
+    const std::uint64_t percent = s.cwnd_segments < s.ssthresh_segments / 2 ? 200 : 120;
+    const std::uint64_t window = std::max(s.cwnd_segments, s.segments_out);
+    const std::uint64_t per_second = std::uint64_t{s.snd_mss} * 1'000'000 / 100 * percent;
+    return per_second * window / static_cast<std::uint64_t>(s.rtt.micros());
+}
+
+void fill_times(const ConnectionStatus& s, Instant now, TcpInfo& info) {
+    info.tcpi_rto = micros(s.rto);
+    info.tcpi_ato = micros(s.ack_delay);
+    info.tcpi_last_data_sent = millis_since(s.last_data_sent, now);
+    info.tcpi_last_data_recv = millis_since(s.last_data_received, now);
+    info.tcpi_last_ack_recv = millis_since(s.last_ack_received, now);
+    const bool measured = s.rtt.ns > 0;
+    info.tcpi_rtt = micros(s.rtt);
+    info.tcpi_rttvar = measured ? micros(s.rtt_variance) : std::uint32_t{kUnknownVariation};
+    info.tcpi_min_rtt = measured ? micros(s.rtt_min) : kUnmeasured;
+    // What runs is counted up to now.
+    tcp::BusyTimes spent = s.spent;
+    spent.account(s.busy_kind, now - s.busy_since);
+    info.tcpi_busy_time = static_cast<std::uint64_t>(spent.busy.micros());
+    info.tcpi_rwnd_limited = static_cast<std::uint64_t>(spent.window_limited.micros());
+    info.tcpi_sndbuf_limited = static_cast<std::uint64_t>(spent.buffer_limited.micros());
+}
+
+void fill_counts(const ConnectionStatus& s, TcpInfo& info) {
+    const std::uint64_t own_syn = !s.passive && s.syn_acked ? 1 : 0;
+    info.tcpi_bytes_acked = s.bytes_acked + own_syn + (s.fin_acked ? 1 : 0);
+    info.tcpi_bytes_received = s.bytes_received + (s.peer_closed ? 1 : 0);
+    info.tcpi_bytes_sent = s.bytes_sent + s.bytes_retransmitted;
+    info.tcpi_bytes_retrans = s.bytes_retransmitted;
+    // Linux counts no SYN,ACK: its socket does not exist yet.
+    const std::uint64_t uncounted = s.passive ? s.syn_transmissions : 0;
+    info.tcpi_segs_out = static_cast<std::uint32_t>(s.segments_sent - uncounted);
+    info.tcpi_segs_in = static_cast<std::uint32_t>(s.segments_received);
+    info.tcpi_data_segs_out = s.data_segments_sent;
+    info.tcpi_data_segs_in = s.data_segments_received;
+    info.tcpi_total_retrans = static_cast<std::uint32_t>(s.total_retransmissions);
+    info.tcpi_delivered = s.delivered;
+    info.tcpi_dsack_dups = s.duplicates_reported;
+    info.tcpi_reord_seen = s.reorderings;
+    info.tcpi_rcv_ooopack = s.out_of_order_received;
+    info.tcpi_notsent_bytes = saturated<std::uint32_t>(s.unsent);
+}
+
+void fill_windows(const ConnectionStatus& s, TcpInfo& info) {
+    info.tcpi_snd_mss = s.snd_mss != 0 ? s.snd_mss : kDefaultMss;
+    info.tcpi_rcv_mss = s.rcv_mss;
+    info.tcpi_pmtu = s.path_mtu;
+    info.tcpi_advmss =
+        s.advertised_mss - (s.has_timestamps ? std::min(s.advertised_mss, kTimestampBytes) : 0);
+    info.tcpi_snd_ssthresh = s.ssthresh_segments;
+    info.tcpi_unacked = s.segments_out;
+    info.tcpi_sacked = s.segments_sacked + s.reno_sacked;
+    info.tcpi_lost = s.segments_lost;
+    info.tcpi_retrans = s.segments_retransmitted_out;
+    info.tcpi_snd_wnd = saturated<std::uint32_t>(s.snd_wnd);
+    info.tcpi_rcv_wnd = saturated<std::uint32_t>(s.rcv_wnd);
+    info.tcpi_rcv_ssthresh = s.receive_buffer;
+    // Linux grows it, and measures rcv_rtt, to size its buffer; our window grows by another rule
+    // (grow_receive_limit), so both show what they are before the first measurement.
+    info.tcpi_rcv_space =
+        std::min({info.tcpi_rcv_ssthresh, info.tcpi_rcv_wnd, 10 * info.tcpi_advmss});
+    info.tcpi_rcv_rtt = 0;
+}
+
+}  // namespace
+
+std::uint8_t linux_state(State state) {
+    switch (state) {
+        case State::established: return 1;
+        case State::syn_sent: return 2;
+        case State::syn_received: return 3;
+        case State::fin_wait_1: return 4;
+        case State::fin_wait_2: return 5;
+        case State::time_wait: return 6;
+        case State::closed: return 7;
+        case State::close_wait: return 8;
+        case State::last_ack: return 9;
+        case State::listen: return 10;
+        case State::closing: return 11;
+    }
+    return 7;
+}
+
+TcpInfo make_tcp_info(const ConnectionStatus& s, const tcp::TcpConfig& config, Instant now) {
+    TcpInfo info;
+    // A socket in TIME-WAIT is CLOSED to its owner: Linux keeps what waits elsewhere.
+    const bool over = s.state == State::time_wait && s.handle != 0;
+    info.tcpi_state = linux_state(over ? State::closed : s.state);
+    info.tcpi_pacing_rate = pacing_rate(s);
+    info.tcpi_reordering = std::max(s.reordering, config.duplicate_ack_threshold);
+    info.tcpi_snd_cwnd = s.cwnd_segments != 0 ? s.cwnd_segments : config.initial_window_segments;
+    if (s.state == State::listen) {
+        // tcp_get_info says no more of a listener.
+        info.tcpi_delivery_rate_app_limited = false;
+        info.tcpi_unacked = static_cast<std::uint32_t>(s.receive_queue);
+        info.tcpi_sacked = static_cast<std::uint32_t>(s.send_queue);
+        return info;
+    }
+    info.tcpi_ca_state = ca_state(s.recovery_state);
+    info.tcpi_retransmits = static_cast<std::uint8_t>(s.retransmits);
+    info.tcpi_probes = static_cast<std::uint8_t>(s.probes);
+    info.tcpi_backoff = static_cast<std::uint8_t>(s.backoff);
+    info.tcpi_options = static_cast<std::uint8_t>((s.has_timestamps ? kTcpiOptTimestamps : 0) |
+                                                  (s.has_sack ? kTcpiOptSack : 0) |
+                                                  (s.has_window_scale ? kTcpiOptWscale : 0));
+    if (s.has_window_scale) {
+        info.tcpi_snd_wscale = s.snd_wscale;
+        info.tcpi_rcv_wscale = s.rcv_wscale;
+    }
+    fill_times(s, now, info);
+    fill_counts(s, info);
+    fill_windows(s, info);
+    if (s.handle == 0) {  // never opened
+        info.tcpi_rto = micros(config.rto_initial);
+        info.tcpi_snd_ssthresh = kUnknownThreshold;
+    }
+    return info;
+}
+
+}  // namespace runnel
