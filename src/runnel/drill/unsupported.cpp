@@ -1,3 +1,4 @@
+#include "runnel/drill/code.hpp"
 #include "runnel/drill/parse.hpp"
 #include "runnel/drill/settings.hpp"
 
@@ -13,6 +14,12 @@ std::optional<Trouble> first_unsupported(const Script& script) {
             if (const auto* foreign = std::get_if<UnsupportedPacket>(&packet->what)) {
                 found.emplace();
                 found->message = foreign->reason;
+            }
+        }
+        if (const auto* code = std::get_if<Code>(&event.what)) {
+            if (auto program = parse_code(script.file.text, *code);
+                !program && program.error().unsupported()) {
+                return std::move(program.error());
             }
         }
         if (found) {
