@@ -343,22 +343,21 @@ bool Parser::note(std::string& out) {
 }
 
 bool Parser::command(Command& out) {
-    const char quote = peek();
+    out.at = here();
+    if (peek() == '"') {
+        Expression text;
+        const bool good = string_literal(text);
+        out.text = std::move(text.text);
+        return good;
+    }
+    // Between backticks everything is the shell's.
     const std::size_t begin = at_++;
-    out.at = source_.position(begin);
-    while (!at_end() && peek() != quote) {
-        // The shell sees backslashes too: only that of a quote is ours.
-        if (peek() == '\\' && peek(1) == quote) {
-            ++at_;
-        }
-        out.text.push_back(peek());
-        ++at_;
+    const std::size_t end = text_.find('`', at_);
+    if (end == std::string_view::npos) {
+        return fail_at(begin, "this command is never closed", "it ends at the next `");
     }
-    if (at_end()) {
-        return fail_at(begin, "this command is never closed",
-                       fmt::format("it ends at the next {}", quote));
-    }
-    ++at_;
+    out.text = text_.substr(at_, end - at_);
+    at_ = end + 1;
     return true;
 }
 
