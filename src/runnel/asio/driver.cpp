@@ -3,6 +3,7 @@
 // and a wake-up cost several system calls, one more read of an empty device costs one.
 #include "runnel/asio/driver.hpp"
 
+#include <malloc.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -31,6 +32,8 @@ constexpr int kRoundsOfTurn = 16;
 /// Handlers run in one round.
 constexpr int kCompletionsOfRound = 256;
 constexpr std::uint32_t kMaxTimerTargets = 1u << 20;
+/// After a crowd of at least so many connections has gone, the C library returns what they needed.
+constexpr std::uint32_t kCrowd = 1024;
 /// How often the end of all connections is looked for while somebody waits for it.
 constexpr Duration kFinishInterval = milliseconds(1);
 
@@ -254,6 +257,7 @@ void Driver::turn() {
         more = more || !completed_.empty();
     }
     if (!more && !closed_) {
+        give_memory_back();
         wait_for_links();
         wait_for_time();
     }
@@ -376,6 +380,20 @@ void Driver::drain_capture() {
         capture_(frame);
     }
     captured_.clear();
+}
+
+/// The pools and tables free what a rush of connections needed, but the C library keeps free pages that lie below
+/// one in use. Asked only before the thread sleeps, and once for each time that the crowd has fallen to a quarter.
+void Driver::give_memory_back() {
+    const tcp::TableSizes sizes = host_.tcp().sizes();
+    const std::uint32_t present = sizes.connections + sizes.time_wait;
+    crowd_ = std::max(crowd_, present);
+    if (crowd_ >= kCrowd && present < crowd_ / 4) {
+        crowd_ = present;
+#ifdef __GLIBC__
+        (void)malloc_trim(0);
+#endif
+    }
 }
 
 void Driver::wait_for_links() {

@@ -138,6 +138,7 @@ private:
     bool read_links();
     bool receive(Link& link);
     void pass_time();
+    void give_memory_back();
     void deliver_ready();
     void run_completions();
     bool transmit();
@@ -157,6 +158,8 @@ private:
     std::vector<std::unique_ptr<Link>> links_;  ///< by interface index
     Clock clock_;
     Instant now_;
+    std::uint32_t crowd_ =
+        0;  ///< most connections and TIME-WAIT entries since memory was given back
     bool in_turn_ = false;
     bool turn_posted_ = false;
     bool closed_ = false;
