@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "runnel/sim/transfer.hpp"
+#include "simulation/run_digest.hpp"
 #include "support/two_hosts.hpp"
 
 namespace runnel::test {
@@ -58,6 +59,7 @@ tcp::TcpConfig draw_tcp(Random& random) {
 TwoHostsConfig draw_world(Random& random, std::uint64_t seed) {
     TwoHostsConfig config;
     config.world.seed = seed;
+    config.world.digest = true;
     config.wire.layer = pick(random, {LinkLayer::raw_ip, LinkLayer::ethernet});
     config.wire.offload = random.chance(1, 3);
     config.wire.mtu = pick<std::uint32_t>(random, {1280, 1300, 1500, 9000, 65'535});
@@ -140,7 +142,11 @@ private:
     std::vector<std::pair<std::size_t, unsigned>> others_;
 };
 
-void live_in_world(std::uint64_t seed) {
+/// How often the connections are asked about themselves, in events.
+constexpr std::uint64_t kLook = 64;
+
+/// Its digest.
+std::uint64_t live_in_world(std::uint64_t seed) {
     Random random(seed);
     const TwoHostsConfig config = draw_world(random, seed);
     TwoHosts hosts(config);
@@ -158,12 +164,17 @@ void live_in_world(std::uint64_t seed) {
             one.upload = std::min<std::uint64_t>(one.upload, 3'000);
             one.download = std::min<std::uint64_t>(one.download, 3'000);
         }
-        ASSERT_TRUE(transfers.start(one));
+        EXPECT_TRUE(transfers.start(one));
     }
     Vandal vandal(hosts, transfers, random);
+    RunDigest digest;
+    std::uint64_t asked = 0;
     const auto all_over = [&] {
         transfers.pump();
         vandal.act();
+        if (++asked % kLook == 0) {
+            digest.look(hosts);
+        }
         for (std::size_t i = 0; i < transfers.size(); ++i) {
             if (vandal.spares(i) && !transfers.result(i).done()) {
                 return false;
@@ -201,12 +212,17 @@ void live_in_world(std::uint64_t seed) {
             << tcp::to_string(hosts.table(side)[0].state);
         EXPECT_EQ(hosts.world.host(side).pool().bytes_in_use(), 0u) << "side " << side;
     }
+    digest.finish(hosts);
+    return digest.value();
 }
 
-void live_in_worlds(std::uint64_t first, std::uint64_t count) {
+void live_in_worlds(std::uint64_t first, std::uint64_t count, DigestFile* digests = nullptr) {
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
         SCOPED_TRACE(testing::Message() << "world seed " << seed);
-        live_in_world(seed);
+        const std::uint64_t digest = live_in_world(seed);
+        if (digests != nullptr) {
+            digests->add(seed, digest);
+        }
         if (testing::Test::HasFailure()) {
             return;  // one seed at a time is enough to look at
         }
@@ -214,7 +230,11 @@ void live_in_worlds(std::uint64_t first, std::uint64_t count) {
 }
 
 TEST(Worlds, ThreeHundredSeeds) {
-    live_in_worlds(1, 300);
+    DigestFile digests;
+    live_in_worlds(1, 300, &digests);
+    if (!HasFailure()) {
+        digests.compare("Worlds.ThreeHundredSeeds");
+    }
 }
 TEST(LongWorlds, TwentyThousandSeeds) {
     live_in_worlds(1'000, 20'000);
