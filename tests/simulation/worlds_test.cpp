@@ -53,6 +53,11 @@ tcp::TcpConfig draw_tcp(Random& random) {
     config.initial_receive_window = pick<std::uint32_t>(random, {3'000, 20'000, 64 * 1024});
     config.initial_window_segments = pick<std::uint32_t>(random, {1, 4, 10});
     config.quick_acks = pick<std::uint32_t>(random, {0, 2, 16});
+    config.linux_rto = random.chance(3, 4);
+    config.rto_min = pick<Duration>(random, {milliseconds(200), milliseconds(200), seconds(1)});
+    config.duplicate_ack_threshold = pick<std::uint32_t>(random, {2, 3, 3, 6});
+    config.msl = pick<Duration>(random, {seconds(1), seconds(30)});
+    config.sleep_after = pick<Duration>(random, {milliseconds(10), seconds(1)});
     return config;
 }
 
@@ -142,6 +147,65 @@ private:
     std::vector<std::pair<std::size_t, unsigned>> others_;
 };
 
+/// Sets options of some sockets in the middle of things; none of them may touch the contents.
+class Meddler {
+public:
+    Meddler(TwoHosts& hosts, Transfers& transfers, Random& random)
+        : hosts_(hosts), transfers_(transfers) {
+        for (std::size_t i = 0; i < transfers.size(); ++i) {
+            while (random.chance(1, 2)) {
+                Change change;
+                change.transfer = i;
+                change.side = static_cast<unsigned>(random.below(2));
+                change.after = random.below(50'000);
+                const auto [option, most] = pick<std::pair<SocketOption, std::uint64_t>>(
+                    random, {{SocketOption::no_delay, 1},
+                             {SocketOption::cork, 1},
+                             {SocketOption::quick_ack, 1},
+                             {SocketOption::oob_inline, 1},
+                             {SocketOption::keepalive, 1},
+                             {SocketOption::keepalive_idle, 3},
+                             {SocketOption::keepalive_interval, 3},
+                             {SocketOption::keepalive_count, 9},
+                             {SocketOption::send_buffer, 300'000},
+                             {SocketOption::receive_buffer, 300'000},
+                             {SocketOption::traffic_class, 252},
+                             {SocketOption::hop_limit, 200}});
+                change.option = option;
+                change.value = static_cast<std::int64_t>(random.below(most) + 1);
+                changes_.push_back(change);
+            }
+        }
+    }
+    void act() {
+        for (Change& change : changes_) {
+            const SocketId id = transfers_.socket(change.transfer, change.side);
+            if (change.done || id.is_none() ||
+                transfers_.result(change.transfer).received[change.side] < change.after) {
+                continue;
+            }
+            change.done = true;
+            SocketLayer& sockets =
+                change.side == 0 ? hosts_.client_sockets() : hosts_.server_sockets();
+            (void)sockets.set_option(id, change.option, change.value,
+                                     change.side == 0 ? hosts_.client_now() : hosts_.server_now());
+        }
+    }
+
+private:
+    struct Change {
+        std::size_t transfer = 0;
+        unsigned side = 0;
+        std::uint64_t after = 0;
+        SocketOption option{};
+        std::int64_t value = 0;
+        bool done = false;
+    };
+    TwoHosts& hosts_;
+    Transfers& transfers_;
+    std::vector<Change> changes_;
+};
+
 /// How often the connections are asked about themselves, in events.
 constexpr std::uint64_t kLook = 64;
 
@@ -167,11 +231,13 @@ std::uint64_t live_in_world(std::uint64_t seed) {
         EXPECT_TRUE(transfers.start(one));
     }
     Vandal vandal(hosts, transfers, random);
+    Meddler meddler(hosts, transfers, random);
     RunDigest digest;
     std::uint64_t asked = 0;
     const auto all_over = [&] {
         transfers.pump();
         vandal.act();
+        meddler.act();
         if (++asked % kLook == 0) {
             digest.look(hosts);
         }
