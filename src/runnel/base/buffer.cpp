@@ -34,11 +34,23 @@ BufferPool::~BufferPool() {
     }
 }
 
+bool BufferPool::refused_now() {
+    if (--refuse_in_ != 0) {
+        return false;
+    }
+    refuse_in_ = refuse_period_;
+    if (refuse_bounded_ && --refuse_left_ == 0) {
+        refuse_period_ = 0;
+    }
+    return true;
+}
+
 ChunkRef BufferPool::allocate(std::size_t size) {
     RUNNEL_CHECK(size <= kLargeChunk);
     const std::uint32_t size_class = size <= kSmallChunk ? 0 : 1;
     const std::uint32_t capacity = kSizes[size_class];
-    if (in_use_ + capacity > limit_) {
+    if (in_use_ + capacity > limit_ || (refuse_period_ != 0 && refused_now())) [[unlikely]] {
+        ++refusals_;
         return {};
     }
     Chunk* chunk = free_[size_class];

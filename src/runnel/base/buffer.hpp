@@ -111,13 +111,32 @@ public:
     [[nodiscard]] std::size_t bytes_in_use() const { return in_use_; }
     [[nodiscard]] std::size_t limit() const { return limit_; }
 
+    // --- for simulations of a machine that is short of memory ---------------------------------------------
+    /// A new bound; what is handed out beyond it stays so and nothing more is given until enough is back.
+    void set_limit(std::size_t limit) { limit_ = limit; }
+    /// From now on refuses every `period`th allocation, `times` of them (0: without end); a period of 0 ends
+    /// that.
+    void refuse_every(std::uint32_t period, std::uint32_t times) {
+        refuse_period_ = refuse_in_ = period;
+        refuse_left_ = times;
+        refuse_bounded_ = times != 0;
+    }
+    /// Allocations refused so far, for whatever reason.
+    [[nodiscard]] std::uint64_t refusals() const { return refusals_; }
+
 private:
     friend class ChunkRef;
+    [[nodiscard]] bool refused_now();
     static constexpr std::size_t kClasses = 2;
     void release(Chunk* chunk);
 
     std::size_t limit_;
     std::size_t in_use_ = 0;
+    std::uint64_t refusals_ = 0;
+    std::uint32_t refuse_period_ = 0;
+    std::uint32_t refuse_in_ = 0;
+    std::uint32_t refuse_left_ = 0;
+    bool refuse_bounded_ = false;
     Chunk* free_[kClasses] = {};
 };
 

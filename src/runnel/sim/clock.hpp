@@ -40,11 +40,8 @@ public:
         settle(world);
         skew_ = ppm;
     }
-    /// The clock goes on from `shows`, whatever it showed before: for a machine that was frozen.
-    void set(Instant world, Instant shows) {
-        world_ = world;
-        local_ = shows;
-    }
+    /// `set_skew` with this stops the clock; `world` must not be asked then.
+    static constexpr std::int32_t kStopped = -1'000'000;
 
 private:
     static constexpr std::int64_t kMillion = 1'000'000;

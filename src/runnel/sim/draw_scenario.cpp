@@ -3,35 +3,11 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "runnel/base/random.hpp"
-#include "runnel/sim/names.hpp"
+#include "runnel/sim/draw.hpp"
 
 namespace runnel::sim {
 
 namespace {
-
-/// Every expression draws once, so that no compiler's order of evaluation shows.
-class Draw {
-public:
-    explicit Draw(std::uint64_t seed) : random_(seed) {}
-
-    std::uint64_t below(std::uint64_t bound) { return random_.below(bound); }
-    std::uint64_t between(std::uint64_t low, std::uint64_t high) {
-        return low + random_.below(high - low + 1);
-    }
-    bool one_in(std::uint64_t n) { return random_.below(n) == 0; }
-    template <class T>
-    T pick(std::initializer_list<T> values) {
-        return values.begin()[random_.below(values.size())];
-    }
-    Duration micros(std::uint64_t low, std::uint64_t high) {
-        return microseconds(static_cast<std::int64_t>(between(low, high)));
-    }
-    std::uint64_t seed() { return random_.next(); }
-
-private:
-    Random random_;
-};
 
 void add_knob(Draw& draw, HostSpec& host, std::string_view name,
               std::initializer_list<std::uint64_t> values) {
@@ -142,58 +118,6 @@ void draw_flows(Draw& draw, Scenario& scenario) {
         flow.start = draw.micros(0, draw.pick<std::uint64_t>({0, 10'000, 1'000'000}));
         flow.seed = draw.seed();
         scenario.flows.push_back(flow);
-    }
-}
-
-constexpr FaultKind kLinkFaults[] = {
-    FaultKind::drop,          FaultKind::drop_bursts,
-    FaultKind::drop_syn,      FaultKind::drop_fin,
-    FaultKind::drop_ack,      FaultKind::drop_first,
-    FaultKind::drop_last,     FaultKind::drop_retransmission,
-    FaultKind::duplicate,     FaultKind::reorder,
-    FaultKind::delay_step,    FaultKind::corrupt_bit,
-    FaultKind::corrupt_burst, FaultKind::truncate,
-    FaultKind::partition,     FaultKind::rate_change,
-};
-
-void draw_parameters(Draw& draw, Fault& fault) {
-    fault.intensity =
-        static_cast<std::uint32_t>(draw.pick<std::uint64_t>({2'000, 10'000, 30'000, 100'000}));
-    switch (fault.kind) {
-        case FaultKind::drop_bursts:
-            fault.a = static_cast<std::int64_t>(draw.between(100'000, 500'000));
-            fault.b = static_cast<std::int64_t>(draw.between(300'000, 1'000'000));
-            break;
-        case FaultKind::drop_syn:
-        case FaultKind::drop_fin:
-        case FaultKind::drop_first:
-        case FaultKind::drop_last:
-        case FaultKind::drop_retransmission:
-            fault.intensity = static_cast<std::uint32_t>(draw.between(100'000, 600'000));
-            break;
-        case FaultKind::duplicate:
-        case FaultKind::reorder:
-        case FaultKind::delay_step: fault.a = draw.micros(100, 50'000).ns; break;
-        case FaultKind::rate_change:
-            fault.a = static_cast<std::int64_t>(draw.between(20'000, 2'000'000));
-            break;
-        default: break;
-    }
-}
-
-void draw_faults(Draw& draw, Scenario& scenario) {
-    const std::uint64_t count = draw.between(3, 7);
-    for (std::uint64_t i = 0; i < count; ++i) {
-        Fault fault;
-        fault.kind = kLinkFaults[draw.below(std::size(kLinkFaults))];
-        fault.where = static_cast<std::uint8_t>(draw.below(scenario.links.size()));
-        fault.ways = static_cast<Ways>(draw.below(3));
-        fault.from = draw.micros(0, draw.pick<std::uint64_t>({0, 100'000, 2'000'000}));
-        const std::uint64_t longest = fault.kind == FaultKind::partition ? 3'000'000 : 30'000'000;
-        fault.until = fault.from + draw.micros(1'000, longest);
-        fault.seed = draw.seed();
-        draw_parameters(draw, fault);
-        scenario.faults.push_back(fault);
     }
 }
 

@@ -13,10 +13,10 @@ namespace runnel::sim {
 
 /// What a fault remembers of one direction of a connection.
 struct Conversation {
-    FourTuple tuple;  ///< as the sender sees it
-    bool used = false;
+    FourTuple tuple;       ///< as the sender sees it
     bool numbers = false;  ///< `highest` is set
     bool acked = false;    ///< `last_ack` is set
+    bool sack = false;     ///< its SYN permitted SACK
     SeqNum first;          ///< the first data octet, once the SYN has passed
     SeqNum highest;        ///< the end of the furthest segment seen
     SeqNum last_ack;       ///< the last acknowledgement seen
@@ -51,6 +51,8 @@ struct FaultState {
     }
     /// The conversation of a TCP packet's sender; the oldest makes room when there are kMaxConversations.
     [[nodiscard]] Conversation& conversation(const FourTuple& tuple);
+    /// The same if there is one.
+    [[nodiscard]] Conversation* find_conversation(const FourTuple& tuple);
     static constexpr std::size_t kMaxConversations = 64;
 };
 
@@ -74,9 +76,25 @@ struct Passage {
     Instant now;
     PacketPool& pool;
     std::vector<Extra>& extras;
+    std::uint32_t mtu = 1500;  ///< of the link
     Duration later = {};       ///< added to the packet's flight; grows
     Duration release_in = {};  ///< with Verdict::held: when to ask again
 };
+
+/// A segment that may be rewritten: whole, undamaged, with no option or flag that would be lost on the way.
+[[nodiscard]] bool is_plain(const Packet& packet);
+/// The name of the other direction.
+[[nodiscard]] inline FourTuple reversed(const FourTuple& tuple) {
+    return {tuple.remote, tuple.local};
+}
+/// Octets from `from` to `to`, negative when `to` lies before: the two are near each other.
+[[nodiscard]] inline std::int32_t distance(SeqNum from, SeqNum to) {
+    return static_cast<std::int32_t>(to.value - from.value);
+}
+/// Learns from a passing segment: its sender's furthest octet, last acknowledgement, SYN.
+Conversation& follow(FaultState& fault, const Packet& packet);
+/// The next token, for a packet to be held under.
+void hold(FaultState& fault, Passage& passage, Duration wait);
 
 /// Shows the packet to the fault. Counts in `times` when it did something.
 [[nodiscard]] Verdict pass_fault(FaultState& fault, Passage& passage);

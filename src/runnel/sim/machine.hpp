@@ -6,7 +6,8 @@
 
 #include "runnel/host/host.hpp"
 #include "runnel/sim/clock.hpp"
-#include "runnel/sim/packet.hpp"
+#include "runnel/sim/event.hpp"
+#include "runnel/sim/schedule.hpp"
 #include "runnel/socket/socket_layer.hpp"
 #include "runnel/tcp/inspection.hpp"
 
@@ -38,13 +39,19 @@ struct Machine {
     std::vector<RingedPacket> ring;               ///< arrived and not yet taken
     Instant deadline = Instant::never();          ///< next_timeout on the world's clock, or later
     bool service_planned = false;
-    bool paused = false;
     std::uint32_t incarnation = 0;  ///< crashes so far
     std::uint32_t timeouts_in_a_row = 0;
-    // Faults at work.
-    std::size_t ring_limit = 0;
-    Duration service_every = {};       ///< rings_full: the least time between services
-    std::vector<std::uint64_t> wakes;  ///< of flows (index << 32 | token) that came while paused
+    /// Happenings of its applications that came while it could not act.
+    std::vector<Happening> postponed;
+
+    // Faults at work; several of a kind may overlap.
+    std::uint32_t paused = 0;       ///< does nothing
+    std::uint32_t down = 0;         ///< and loses what arrives
+    std::uint16_t late = kNoFault;  ///< late_timers
+    std::uint16_t short_rings = kNoFault;
+    std::uint64_t refusals_before = 0;
+    Instant late_deadline;  ///< the deadline for which `late_by` has been drawn
+    Duration late_by = {};
 
     [[nodiscard]] Host& host() { return life->host; }
 };

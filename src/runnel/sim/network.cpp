@@ -137,6 +137,7 @@ void Network::pass_from(std::uint8_t link, unsigned way, Packet* packet, std::si
                         Duration later, Instant now) {
     const std::vector<std::uint16_t>& faults = links_[link].way[way].faults;
     Passage passage{.packet = packet, .way = way, .now = now, .pool = pool_, .extras = extras_};
+    passage.mtu = links_[link].mtu;
     passage.later = later;
     for (std::size_t i = first; i < faults.size(); ++i) {
         FaultState& fault = faults_[faults[i]];
@@ -271,7 +272,9 @@ void Network::begin_fault(std::uint16_t index) {
         }
         fault.active = true;
         for (unsigned side = 0; side < 2; ++side) {
-            if (spec.ways != Ways::both && static_cast<unsigned>(spec.ways) != side) {
+            // Who shifts numbers must see both ways.
+            if (spec.ways != Ways::both && static_cast<unsigned>(spec.ways) != side &&
+                spec.kind != FaultKind::rewrite_sequence) {
                 continue;
             }
             Way& way = link.way[side];
@@ -301,7 +304,9 @@ void Network::end_fault(std::uint16_t index, Instant now) {
             continue;
         }
         for (Way& way : link.way) {
-            std::erase(way.faults, index);
+            if (spec.kind != FaultKind::rewrite_sequence) {  // what it has begun goes on
+                std::erase(way.faults, index);
+            }
             if (spec.kind == FaultKind::rate_change) {
                 way.rate = way.spec->rate;
             }

@@ -11,6 +11,8 @@ namespace runnel::sim {
 namespace {
 /// So often may a host's time pass at one instant without anything being sent before it counts as stuck.
 constexpr std::uint32_t kMaxTimeoutsInARow = 64;
+/// Frames that one call of poll_transmit gives.
+constexpr std::size_t kTransmitBudget = 64;
 
 std::uint64_t mixed(std::uint64_t digest, std::uint64_t word) {
     digest = (digest ^ word) * 0x9e37'79b9'7f4a'7c15;
@@ -104,7 +106,6 @@ void Simulation::plug(Machine& machine) {
     machine.life.emplace(
         host_config(scenario_, *machine.spec, machine.incarnation, options_.recorder_capacity));
     machine.link_of_interface.clear();
-    machine.ring_limit = machine.spec->ring;
     Host& host = machine.host();
     const Instant local = machine.clock.local(now_);
     for (const std::uint8_t link : network_.links_of(id)) {
@@ -188,7 +189,12 @@ bool Simulation::step() {
         finish(RunOutcome::limit);
         return false;
     }
-    now_ = std::max(now_, next);
+    if (next > now_) {
+        now_ = next;
+        for (const NodeId id : hosts_) {
+            machines_[id]->timeouts_in_a_row = 0;
+        }
+    }
     if (whose != kNoNode) {
         pass_time(whose);
     } else {
@@ -209,13 +215,27 @@ void Simulation::handle(const Happening& happening) {
         case HappeningKind::service: return service(happening.node);
         case HappeningKind::fault_begin: return begin_fault(happening.index);
         case HappeningKind::fault_end: return end_fault(happening.index);
-        case HappeningKind::start: {
-            workload_.start(happening.index);
-            settle(scenario_.flows[happening.index].server);
-            return settle(scenario_.flows[happening.index].client);
-        }
-        case HappeningKind::wake: return wake(happening.index, happening.token);
+        case HappeningKind::start:
+        case HappeningKind::wake: return act(happening);
     }
+}
+
+/// An application acts: at once, or when its host can.
+void Simulation::act(const Happening& happening) {
+    const Flow& flow = scenario_.flows[happening.index];
+    for (const NodeId id : {flow.client, flow.server}) {
+        if (machines_[id]->paused != 0) {
+            machines_[id]->postponed.push_back(happening);
+            return;
+        }
+    }
+    if (happening.kind == HappeningKind::start) {
+        workload_.start(happening.index);
+    } else {
+        workload_.on_wake(happening.index, happening.token);
+    }
+    settle(flow.server);
+    settle(flow.client);
 }
 
 void Simulation::pass_time(NodeId id) {
@@ -237,8 +257,21 @@ void Simulation::pass_time(NodeId id) {
 }
 
 void Simulation::update_deadline(Machine& machine) {
-    machine.deadline =
-        machine.paused ? Instant::never() : machine.clock.world(machine.host().next_timeout());
+    if (machine.paused != 0) {
+        machine.deadline = Instant::never();
+        return;
+    }
+    const Instant next = machine.host().next_timeout();
+    machine.deadline = machine.clock.world(next);
+    if (machine.late != kNoFault && !next.is_never()) {
+        if (next != machine.late_deadline) {
+            FaultState& fault = faults_[machine.late];
+            machine.late_deadline = next;
+            machine.late_by = fault.up_to(fault.spec->a);
+            ++fault.times;
+        }
+        machine.deadline = machine.deadline + machine.late_by;
+    }
 }
 
 // --- packets in -----------------------------------------------------------------------------------------
@@ -253,12 +286,19 @@ void Simulation::arrive(const Happening& happening) {
     const auto plug =
         std::find(machine.link_of_interface.begin(), machine.link_of_interface.end(), link);
     RUNNEL_CHECK(plug != machine.link_of_interface.end());
-    if (machine.ring.size() >= machine.ring_limit) {
+    std::size_t places = machine.down != 0 ? 0 : machine.spec->ring;
+    if (machine.short_rings != kNoFault) {
+        FaultState& fault = faults_[machine.short_rings];
+        places =
+            std::min(places, static_cast<std::size_t>(std::max<std::int64_t>(fault.spec->a, 1)));
+        fault.times += machine.ring.size() >= places ? 1U : 0U;
+    }
+    if (machine.ring.size() >= places) {
         return lose(packet, Loss::ring, happening.node);
     }
     machine.ring.push_back(
         {packet, static_cast<std::uint8_t>(plug - machine.link_of_interface.begin())});
-    if (!machine.paused) {
+    if (machine.paused == 0) {
         plan_service(happening.node, machine);
     }
 }
@@ -266,9 +306,10 @@ void Simulation::arrive(const Happening& happening) {
 /// A full batch, or one that need not wait, is taken at once.
 void Simulation::plan_service(NodeId id, Machine& machine) {
     const bool full = machine.ring.size() >= std::max<std::size_t>(machine.spec->batch, 1);
-    const Duration wait = machine.service_every.ns > 0 ? machine.service_every
-                          : full                       ? Duration{}
-                                                       : machine.spec->batch_wait;
+    const Duration wait = machine.short_rings != kNoFault
+                              ? Duration{faults_[machine.short_rings].spec->b}
+                          : full ? Duration{}
+                                 : machine.spec->batch_wait;
     if (wait.ns <= 0) {
         return service(id);
     }
@@ -281,7 +322,7 @@ void Simulation::plan_service(NodeId id, Machine& machine) {
 void Simulation::service(NodeId id) {
     Machine& machine = *machines_[id];
     machine.service_planned = false;
-    if (machine.paused) {
+    if (machine.paused != 0) {
         return;
     }
     taken_.swap(machine.ring);
@@ -320,15 +361,24 @@ void Simulation::deliver(NodeId id, Machine& machine, RingedPacket& ringed) {
 /// Lets the host's applications and the host say what they have to say now.
 void Simulation::settle(NodeId id) {
     Machine& machine = *machines_[id];
-    if (machine.paused) {
+    if (machine.paused != 0) {
         return;
     }
+    // A short ring takes only so many at a time.
+    const std::size_t budget = machine.short_rings != kNoFault
+                                   ? static_cast<std::size_t>(std::max<std::int64_t>(
+                                         faults_[machine.short_rings].spec->a, 1))
+                                   : kTransmitBudget;
     // Each round lets the applications see what the last one brought about (packets to itself).
     for (bool more = true; more && !result_.violation;) {
         more = workload_.on_ready(id);
-        const bool said = machine.host().poll_transmit(machine.clock.local(now_), batch_);
+        const bool said = machine.host().poll_transmit(machine.clock.local(now_), batch_, budget);
         more = more || said || !batch_.empty();
         transmit(id, machine);
+        if (said && machine.short_rings != kNoFault) {
+            plan_service(id, machine);
+            break;
+        }
     }
     update_deadline(machine);
 }
@@ -442,13 +492,6 @@ void Simulation::wake_at(Instant at, std::uint16_t flow, std::uint64_t token) {
     happening.token = token;
     happening.index = flow;
     schedule_.push(happening);
-}
-
-void Simulation::wake(std::uint16_t flow, std::uint64_t token) {
-    const Flow& spec = scenario_.flows[flow];
-    workload_.on_wake(flow, token);
-    settle(spec.client);
-    settle(spec.server);
 }
 
 bool Simulation::suspended(Check check, std::size_t flow) const {

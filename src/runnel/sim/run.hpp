@@ -96,6 +96,9 @@ public:
     // --- for applications -------------------------------------------------------------------------------
     /// Wakes the flow once the world's clock has come so far.
     void wake_at(Instant at, std::uint16_t flow, std::uint64_t token);
+    /// Whether the flow's application is to close (false) or abort (true) in the wake-up that it is in: the
+    /// fault close_in_callback. Ask once a wake-up.
+    [[nodiscard]] std::optional<bool> close_in_callback(std::uint16_t flow);
     /// Tells observers that an application has made a call; `socket` may be none.
     void called(std::uint16_t flow, NodeId host, SocketId socket);
 
@@ -119,7 +122,8 @@ private:
     void end_fault(std::uint16_t index);
     void begin_host_fault(std::uint16_t index, NodeId host);
     void end_host_fault(std::uint16_t index, NodeId host);
-    void wake(std::uint16_t flow, std::uint64_t token);
+    void act(const Happening& happening);
+    void begin_crash(NodeId host, bool forget);
     void resume(NodeId host);
     void tell(Event& event);
     void connection_of(Event& event, const FourTuple& tuple);

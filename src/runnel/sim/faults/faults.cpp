@@ -25,6 +25,21 @@ constexpr Act act_of(FaultKind kind) {
         case FaultKind::corrupt_burst: return corrupt;
         case FaultKind::truncate: return truncate;
         case FaultKind::partition: return partition;
+        case FaultKind::icmp_forged: return icmp_forged;
+        case FaultKind::strip_options:
+        case FaultKind::strip_window_scale: return strip_options;
+        case FaultKind::rewrite_sequence: return rewrite_sequence;
+        case FaultKind::split_segments: return split_segments;
+        case FaultKind::merge_segments: return merge_segments;
+        case FaultKind::thin_acks: return thin_acks;
+        case FaultKind::bleach_ecn: return bleach_ecn;
+        case FaultKind::optimistic_acks: return optimistic_acks;
+        case FaultKind::divided_acks: return divided_acks;
+        case FaultKind::shrunk_windows: return shrunk_windows;
+        case FaultKind::lying_sack: return lying_sack;
+        case FaultKind::blind_segments:
+        case FaultKind::off_path_segments:
+        case FaultKind::on_path_segments: return forged_segments;
         default: return nullptr;
     }
 }
@@ -58,19 +73,56 @@ Packet* release_held(FaultState& fault, std::uint64_t token) {
     return nullptr;
 }
 
-Conversation& FaultState::conversation(const FourTuple& tuple) {
+Conversation* FaultState::find_conversation(const FourTuple& tuple) {
     for (Conversation& one : conversations) {
-        if (one.tuple == tuple) {
-            return one;
+        // Ports differ most often, and are cheap to compare.
+        if (one.tuple.local.port == tuple.local.port &&
+            one.tuple.remote.port == tuple.remote.port && one.tuple == tuple) {
+            return &one;
         }
+    }
+    return nullptr;
+}
+
+Conversation& FaultState::conversation(const FourTuple& tuple) {
+    if (Conversation* known = find_conversation(tuple)) {
+        return *known;
     }
     if (conversations.size() == kMaxConversations) {
         conversations.erase(conversations.begin());
     }
     Conversation& fresh = conversations.emplace_back();
     fresh.tuple = tuple;
-    fresh.used = true;
     return fresh;
+}
+
+bool is_plain(const Packet& packet) {
+    return packet.is_tcp && !packet.damaged && !packet.tcp.flags.urg() &&
+           tcp_options_size(packet.tcp.options) + 20 == packet.tcp.header_length;
+}
+
+Conversation& follow(FaultState& fault, const Packet& packet) {
+    Conversation& talk = fault.conversation(packet.tuple);
+    const SeqNum end = packet.tcp.seq + packet.sequence_length();
+    if (packet.tcp.flags.syn()) {
+        talk.numbers = false;
+        talk.sack = packet.tcp.options.sack_permitted;
+    }
+    if (!talk.numbers || distance(talk.highest, end) > 0) {
+        talk.highest = end;
+    }
+    talk.numbers = true;
+    if (packet.tcp.flags.ack()) {
+        talk.last_ack = packet.tcp.ack;
+        talk.acked = true;
+    }
+    return talk;
+}
+
+void hold(FaultState& fault, Passage& passage, Duration wait) {
+    passage.release_in = wait;
+    fault.held.push_back(
+        {passage.packet, fault.next_token++, static_cast<std::uint8_t>(passage.way)});
 }
 
 }  // namespace runnel::sim

@@ -22,7 +22,7 @@ bool is_retransmission(Conversation& talk, const Packet& packet) {
         talk.highest = end;
         return false;
     }
-    const auto beyond = static_cast<std::int32_t>(end.value - talk.highest.value);
+    const std::int32_t beyond = distance(talk.highest, end);
     if (beyond > 0) {
         talk.highest = end;
     }
