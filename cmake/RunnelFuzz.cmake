@@ -7,7 +7,7 @@ file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/*.cpp)
 if(NOT sources)
   return()
 endif()
-set(rooms analyse sim report socket host tcp udp ip observe wire base)
+set(rooms drill analyse sim report socket host tcp udp ip observe wire base)
 set(rooms_of_http cli)  # the command line's own parsers
 
 if(RUNNEL_FUZZ)

@@ -322,12 +322,61 @@ def http_seeds():
             yield f"{kind[0]}{number}", kind + text
 
 
+SCRIPT = """// A passive open, data, and the close.
+--tolerance_usecs=10000 --mtu=1400
+`../common/defaults.sh; sysctl -q net.ipv4.tcp_sack=0`
+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
++0 bind(3, {sa_family=AF_INET, sin_port=htons(8080), sin_addr=inet_addr("0.0.0.0")}, ...) = 0
++0 listen(3, 1) = 0
++0.1 < S 0:0(0) win 1000 <mss 1000,sackOK,nop,nop,nop,wscale 7>
++0 > [ect0, ttl 64] S. 0:0(0) ack 1 <...>
++.1~+.2 > SEW 0:0(0) ack 1 <mss 1460,TS val * ecr 7,FO 0102,md5,ECN e0b 1 ceb 0 e1b 1,opt 253 0a0b>
+* < 5000 > 80 FP. 1:1001(1000) ack 1 win 257 urg 5 <sack 1:2 3:4,eol>
+"""
+CALLS = """0...0.5 recvmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 1000}, {..., 0x10}], msg_flags=MSG_TRUNC,
+  msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=10}]}, -1) = -1 EAGAIN (Try (again))
++0 f("a\\n\\x41\\0", 'c', 017, -(5), -EINTR, &x, (A|B)|C, 1.5, [], {}, inet_pton(AF_INET6, "::1", &a)) = ?
++0 < [1:1461(1460)] icmp unreachable frag_needed mtu 1200 id 7
++0 < udp (1000)
++0 > ipv4 1.1.1.1 > 2.2.2.2: gre: S 0:0(0)
++0 %{ assert tcpi_snd_cwnd == 10, "cwnd %d" % tcpi_snd_cwnd }%
+/* two
+lines */ +0 `nstat -n && sleep 0.5`
+"""
+CODE = """a = 5; a += 2 ** 3 // 2
+if a == 9 and not tcpi_rtt < 3 <= 7:
+    print "x", a & ~1, abs(-1.5), min(1, 2) if a else None
+elif a in (1, 2): pass
+else:
+    assert tcpi_options & TCPI_OPT_SACK | 1 << 3, 'no' + str(a)
+"""
+DEFINES = """#define MSS 1000
+--define=WIN=MSS
+-D FAST
+#ifdef FAST
+0 < S 0:0(0) win WIN <mss MSS>
+#else
+0 close(3) = 0
+#endif
+#ifndef FAST
+oops
+#endif
+"""
+
+
+def drill_seeds():
+    yield from (("script", SCRIPT.encode()), ("calls", CALLS.encode()), ("code", CODE.encode()),
+                ("defines", DEFINES.encode()))  # fmt: skip
+    shell = "sysctl -qw a.b=1 c/d = 2; echo -n \"1 2\" > /proc/sys/net/x 2>&1 && ip route add x initcwnd 9 mtu lock 5\n"
+    yield "shell", (shell + "tc qdisc add dev t root fq limit 5 # x\nsleep 1.5m; if true; then x; fi").encode()
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: fuzz/make_seeds.py FOLDER   (FOLDER/<target>/seed-* are written)")
     targets = {"host": host_seeds(), "wire": wire_seeds(), "capture_reader": capture_seeds(),
                "analyse": analyse_seeds(),
-               "stateful": stateful_seeds(), "http": http_seeds(),
+               "stateful": stateful_seeds(), "http": http_seeds(), "drill": drill_seeds(),
                "address": ((f"{i:02}", text.encode()) for i, text in enumerate(ADDRESSES)),
                "config": ((f"{i:02}", text.encode()) for i, text in enumerate(SETTINGS))}  # fmt: skip
     for target, seeds in targets.items():

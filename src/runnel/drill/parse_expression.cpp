@@ -55,7 +55,14 @@ bool Parser::primary(Expression& out, unsigned depth) {
         return number_literal(out);
     }
     if (c == '"') {
-        return string_literal(out);
+        out.kind = Kind::string;
+        do {  // "a" "b" is one string, as in C
+            if (!string_literal(out.text)) {
+                return false;
+            }
+            skip_space();
+        } while (peek() == '"');
+        return true;
     }
     if (c == '\'') {
         return character(out);
@@ -211,24 +218,20 @@ bool Parser::escape(std::string& out) {
     return true;
 }
 
-bool Parser::string_literal(Expression& out) {
-    out.kind = Kind::string;
-    do {  // "a" "b" is one string, as in C
-        const std::size_t begin = at_++;
-        while (peek() != '"') {
-            if (at_end() || peek() == '\n') {
-                return fail_at(begin, "this string is not closed on its line");
-            }
-            if (peek() != '\\') {
-                out.text.push_back(peek());
-                ++at_;
-            } else if (!escape(out.text)) {
-                return false;
-            }
+bool Parser::string_literal(std::string& out) {
+    const std::size_t begin = at_++;
+    while (peek() != '"') {
+        if (at_end() || peek() == '\n') {
+            return fail_at(begin, "this string is not closed on its line");
         }
-        ++at_;
-        skip_space();
-    } while (peek() == '"');
+        if (peek() != '\\') {
+            out.push_back(peek());
+            ++at_;
+        } else if (!escape(out)) {
+            return false;
+        }
+    }
+    ++at_;
     return true;
 }
 
@@ -289,7 +292,7 @@ bool Parser::number_literal(Expression& out) {
         ++at_;
     }
     if (is_word(peek()) || !any) {
-        return fail(fmt::format("\"{}\" does not belong in a number", peek()));
+        return fail(fmt::format("{} does not belong in a number", found()));
     }
     if (above) {
         return fail_at(begin, "a number has at most 64 bits");

@@ -345,10 +345,7 @@ bool Parser::note(std::string& out) {
 bool Parser::command(Command& out) {
     out.at = here();
     if (peek() == '"') {
-        Expression text;
-        const bool good = string_literal(text);
-        out.text = std::move(text.text);
-        return good;
+        return string_literal(out.text);
     }
     // Between backticks everything is the shell's.
     const std::size_t begin = at_++;

@@ -100,7 +100,7 @@ private:
                   unsigned depth);
     bool structure(Expression& out, unsigned depth);
     bool field(Field& out, unsigned depth);
-    bool string_literal(Expression& out);
+    bool string_literal(std::string& out);
     bool escape(std::string& out);
     bool character(Expression& out);
     bool number_literal(Expression& out);

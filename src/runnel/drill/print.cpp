@@ -59,8 +59,9 @@ std::string joined(const std::vector<Expression>& parts, std::string_view betwee
 
 /// The operand of - and &: in brackets where the sign would become part of a number.
 std::string operand(const Expression& part) {
-    const bool bare = part.is(Kind::symbol) || part.is(Kind::call);
-    return bare ? print(part) : fmt::format("({})", print(part));
+    const std::string text = print(part);
+    const bool digits = is_digit(text.front()) || (text.front() == '.' && is_digit(text[1]));
+    return digits || part.is(Kind::either) ? fmt::format("({})", text) : text;
 }
 
 std::string structure(const Expression& expression) {
@@ -112,14 +113,17 @@ std::string marks(const IpMarks& marks) {
     return out.empty() ? out : out + "] ";
 }
 
-std::string icmp(const IcmpPacket& packet) {
-    std::string out;
+/// What an ICMP message quotes stands before everything else.
+std::string quoted_packet(const IcmpPacket& packet) {
     if (const auto* range = std::get_if<SequenceRange>(&packet.quoted)) {
-        out = fmt::format("[{}] ", sequence(*range));
-    } else if (const auto* udp = std::get_if<UdpPacket>(&packet.quoted)) {
-        out = fmt::format("[udp ({})] ", udp->length);
+        return fmt::format("[{}] ", sequence(*range));
     }
-    out += "icmp " + packet.type;
+    const auto* udp = std::get_if<UdpPacket>(&packet.quoted);
+    return udp == nullptr ? "" : fmt::format("[udp ({})] ", udp->length);
+}
+
+std::string icmp(const IcmpPacket& packet) {
+    std::string out = "icmp " + packet.type;
     out += (packet.code.empty() ? "" : " ") + packet.code;
     out += packet.mtu ? fmt::format(" mtu {}", *packet.mtu) : "";
     return out + (packet.id ? fmt::format(" id {}", *packet.id) : "");
@@ -228,6 +232,8 @@ std::string print(const TcpPacket& packet) {
 std::string print(const Packet& packet) {
     std::string out = packet.direction == Direction::inbound ? "< " : "> ";
     out += marks(packet.marks);
+    const auto* message = std::get_if<IcmpPacket>(&packet.what);
+    out += message == nullptr ? "" : quoted_packet(*message);
     if (packet.ports) {
         out += fmt::format("{} > {} ", packet.ports->source, packet.ports->destination);
     }
@@ -237,7 +243,7 @@ std::string print(const Packet& packet) {
     if (const auto* udp = std::get_if<UdpPacket>(&packet.what)) {
         return out + fmt::format("udp ({})", udp->length);
     }
-    if (const auto* message = std::get_if<IcmpPacket>(&packet.what)) {
+    if (message != nullptr) {
         return out + icmp(*message);
     }
     return out + std::get<UnsupportedPacket>(packet.what).text;

@@ -11,7 +11,7 @@ namespace runnel::drill {
 namespace {
 
 constexpr unsigned kMaxSubstitutions = 16;        ///< defines within defines
-constexpr std::size_t kMaxExpansions = 1u << 20;  ///< defines substituted in a whole script
+constexpr std::size_t kMaxExpansions = 1u << 18;  ///< defines substituted in a whole script
 constexpr std::size_t kMaxConditions = 64;        ///< #ifdefs within #ifdefs
 
 }  // namespace

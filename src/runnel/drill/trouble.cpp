@@ -33,9 +33,9 @@ std::size_t edits(std::string_view a, std::string_view b) {
     return row[b.size()];
 }
 
-/// The line from a column on that keeps the caret in view, printable.
-std::string shown_line(std::string_view line, std::size_t skipped) {
-    std::string shown(line.substr(std::min(skipped, line.size()), kShownColumns));
+/// `count` bytes of a line, printable.
+std::string shown_line(std::string_view line, std::size_t skipped, std::size_t count) {
+    std::string shown(line.substr(std::min(skipped, line.size()), count));
     for (char& c : shown) {
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || byte == 0x7f) {
@@ -52,7 +52,9 @@ std::string Trouble::brief() const {
     if (at.line != 0) {
         out += fmt::format("{}{}:{}", out.empty() ? "line " : ":", at.line, at.column);
     }
-    return out.empty() ? message : out + ": " + message;
+    out += (out.empty() ? "" : ": ") + message;
+    // A script's own words may be part of it: they must not break the line, or the terminal.
+    return shown_line(out, 0, out.size());
 }
 
 std::string Trouble::text() const {
@@ -60,8 +62,8 @@ std::string Trouble::text() const {
     if (at.line != 0 && !line.empty()) {
         const std::size_t column = std::max<std::size_t>(at.column, 1) - 1;
         const std::size_t skipped = column > kShownColumns - 20 ? column - 60 : 0;
-        out += fmt::format("\n{:5} | {}\n      | {:{}}^", at.line, shown_line(line, skipped), "",
-                           column - skipped);
+        out += fmt::format("\n{:5} | {}\n      | {:{}}^", at.line,
+                           shown_line(line, skipped, kShownColumns), "", column - skipped);
     }
     if (!hint.empty()) {
         out += "\n        " + hint;
