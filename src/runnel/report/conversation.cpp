@@ -255,7 +255,9 @@ void make_relative(Conversation& conversation) {
 void scale_windows(Conversation& conversation) {
     std::array<std::optional<std::uint8_t>, 2> shift;
     for (const SeenSegment& segment : conversation.segments) {
-        if (segment.header.flags.syn() && segment.checksum != ChecksumState::wrong) {
+        const std::optional<SeqNum>& iss = conversation.iss[index_of(segment.from)];
+        if (segment.header.flags.syn() && segment.header.seq == iss &&
+            segment.checksum != ChecksumState::wrong) {
             shift[index_of(segment.from)] = segment.header.options.window_scale;
         }
     }

@@ -62,7 +62,8 @@ public:
           width_(std::max(style.width, kLeastLadderWidth)),
           followed_(follow_ends(conversation.segments)),
           notes_(note_segments(conversation)),
-          rows_(plan_rows(conversation, notes_, followed_, style.all)),
+          rows_(plan_rows(conversation, notes_, followed_, style.all,
+                          commented(conversation, capture, style))),
           window_changes_(find_window_changes(conversation)) {
         lay_out();
     }
@@ -89,6 +90,17 @@ public:
     }
 
 private:
+    static std::vector<bool> commented(const Conversation& conversation, const Capture& capture,
+                                       const LadderStyle& style) {
+        std::vector<bool> kept;
+        if (style.keep_commented) {
+            for (const SeenSegment& segment : conversation.segments) {
+                kept.push_back(!capture.packets[segment.packet].comments.empty());
+            }
+        }
+        return kept;
+    }
+
     // --- widths ----------------------------------------------------------------------------------------
     void lay_out() {
         const std::int64_t span = conversation_.end_ns() - conversation_.start_ns();

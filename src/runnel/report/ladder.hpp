@@ -17,8 +17,9 @@ inline constexpr std::size_t kLadderWidth = 100;
 struct LadderStyle {
     std::size_t width = kLadderWidth;  ///< columns; less than kLeastLadderWidth is taken for that
     bool color = false;
-    bool ascii = false;  ///< nothing but ASCII, for terminals without UTF-8
-    bool all = false;    ///< fold nothing, and show every segment's timestamps
+    bool ascii = false;           ///< nothing but ASCII, for terminals without UTF-8
+    bool all = false;             ///< fold nothing, and show every segment's timestamps
+    bool keep_commented = false;  ///< a segment with a comment is never folded away
 };
 
 /// The ladder of one conversation of `capture`, with a heading and a closing sentence; lines end in \n.

@@ -79,12 +79,16 @@ void add_to_fold(LadderRow& fold, const SeenSegment& segment, const Notes& notes
 }  // namespace
 
 std::vector<LadderRow> plan_rows(const Conversation& conversation, const std::vector<Notes>& notes,
-                                 const FollowedStates& states, bool all) {
+                                 const FollowedStates& states, bool all,
+                                 const std::vector<bool>& kept) {
     const std::vector<SeenSegment>& segments = conversation.segments;
     const std::vector<SeenIcmpError>& errors = conversation.icmp_errors;
     std::vector<bool> shown(segments.size(), true);
     if (!all) {
         shown = shown_segments(conversation, notes, states);
+        for (std::size_t i = 0; i < kept.size(); ++i) {
+            shown[i] = shown[i] || kept[i];
+        }
     }
     std::vector<LadderRow> rows;
     std::size_t error = 0;

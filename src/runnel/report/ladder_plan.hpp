@@ -35,9 +35,11 @@ struct LadderRow {
     std::array<FoldSums, 2> sums;  ///< of each End, for a fold
 };
 
-/// The rows in the order of the packets; with `all` nothing is folded.
+/// The rows in the order of the packets; with `all` nothing is folded, and segments whose `kept` (empty, or
+/// one a segment) is true never are.
 [[nodiscard]] std::vector<LadderRow> plan_rows(const Conversation& conversation,
                                                const std::vector<Notes>& notes,
-                                               const FollowedStates& states, bool all);
+                                               const FollowedStates& states, bool all,
+                                               const std::vector<bool>& kept = {});
 
 }  // namespace runnel::report

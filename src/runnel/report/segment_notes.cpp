@@ -92,7 +92,10 @@ private:
         }
         Direction& own = directions_[index_of(segment.from)];
         Direction& peer = directions_[index_of(other(segment.from))];
-        if (segment.header.flags.rst()) {
+        // The numbers of a reset may come from anywhere, and so may those of a forged or old SYN.
+        const std::optional<SeqNum>& iss = conversation_.iss[index_of(segment.from)];
+        if (segment.header.flags.rst() ||
+            (segment.header.flags.syn() && iss && *iss != segment.header.seq)) {
             return;
         }
         const bool probing = look_at_probe(segment, own, peer);

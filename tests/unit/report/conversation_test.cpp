@@ -64,6 +64,14 @@ TEST(Conversation, WindowsAreScaledWhenBothSynsAgreed) {
     EXPECT_EQ(greedy.conversation().segments[2].window, 16384U);
 }
 
+TEST(Conversation, AForgedSynLeavesTheScaleAlone) {
+    Scene scene;
+    scene.handshake().left({.flags = "S", .seq = 5000, .window = 7});
+    scene.left({.flags = "A", .seq = 1, .ack = 1, .window = 1000});
+    const Conversation conversation = scene.conversation();
+    EXPECT_EQ(conversation.segments[4].window, 4000U);  // the handshake's scale is 2
+}
+
 TEST(Conversation, LeftIsWhoSentTheFirstSyn) {
     Scene late;  // the capture begins with the answer
     late.right({.flags = "SA", .ack = 1}).left({.flags = "A", .seq = 1, .ack = 1});

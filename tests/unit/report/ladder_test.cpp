@@ -148,6 +148,21 @@ bool every_line_fits(const std::string& text, std::size_t width) {
     return true;
 }
 
+TEST(Ladder, ACommentKeepsItsSegmentOutOfAFoldWhereThatIsWanted) {
+    Scene scene;
+    scene.handshake();
+    for (std::int64_t i = 0; i < 9; ++i) {
+        scene.left({.flags = "A", .seq = 1 + i * 100, .ack = 1, .length = 100});
+        if (i == 5) {
+            scene.comment("remarkable");
+        }
+    }
+    LadderStyle style;
+    EXPECT_EQ(ladder(scene, style).find("remarkable"), std::string::npos);
+    style.keep_commented = true;
+    EXPECT_NE(ladder(scene, style).find("remarkable"), std::string::npos);
+}
+
 TEST(Ladder, NoLineIsWiderThanAskedFor) {
     for (const std::size_t width : {72U, 80U, 90U, 100U, 120U, 200U}) {
         for (const bool all : {false, true}) {

@@ -47,6 +47,13 @@ TEST(SegmentNotes, FastRetransmission) {
                                    "duplicate ACK 3", "retransmission after 20.0 ms", ""}));
 }
 
+TEST(SegmentNotes, AForgedSynOnALivingConnectionHasNoneAndMovesNothing) {
+    Scene scene;
+    scene.handshake().left(data(0)).right(ack(1));
+    scene.left({.flags = "S", .seq = 5000}).left(data(1)).right(ack(2));
+    EXPECT_EQ(notes(scene), Texts(5));
+}
+
 TEST(SegmentNotes, SackMakesADuplicateAckWhateverTheWindow) {
     Scene scene;
     Say sack = ack(0, 900);
