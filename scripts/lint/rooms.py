@@ -21,17 +21,18 @@ INCLUDES = {
     "analyse": ["model", "observe", "report"],
     "sim": ["model", "socket", "report"],
     "drill": ["sim", "socket"],
+    "lab": ["sim"],
     "link": ["base", "wire"],
     "asio": ["socket", "link"],
     "posix": ["asio"],
     "cli": [
         "base", "wire", "observe", "ip", "tcp", "udp", "host", "socket", "report", "model",
-        "analyse", "sim", "drill", "link", "asio", "posix",
+        "analyse", "sim", "drill", "lab", "link", "asio", "posix",
     ],
 }  # fmt: skip
 
 # The rooms that do no I/O (law 1); their archives' symbols are read too.
-ENGINE = ["base", "wire", "observe", "ip", "tcp", "udp", "host", "socket", "model", "sim", "drill"]
+ENGINE = ["base", "wire", "observe", "ip", "tcp", "udp", "host", "socket", "model", "sim", "drill", "lab"]
 
 # Header -> the rooms that may include it; in other rooms it is a finding.
 _ABOVE_ASIO = {"asio", "posix", "cli"}
