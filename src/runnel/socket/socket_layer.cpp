@@ -98,6 +98,9 @@ void SocketLayer::end(SocketId id, Socket& socket, bool reset, Instant now) {
             break;
     }
     release_port(id, socket);
+    if (!md5_keys_.empty()) {
+        md5_keys_.erase(id.packed());
+    }
     sockets_.erase(id);
 }
 
@@ -117,6 +120,58 @@ Readiness SocketLayer::readiness(SocketId id) const {
     }
     // As poll(2) answers for a stream that never was: nothing will come, and a write fails at once.
     return {Readiness::kWritable | Readiness::kHangUp};
+}
+
+std::uint32_t SocketLayer::poll_events(SocketId id) const {
+    const Socket* socket = sockets_.find(id);
+    if (socket == nullptr) {
+        return PollEvents::kInvalid;
+    }
+    struct Bit {
+        std::uint8_t readiness;
+        std::uint32_t events;
+    };
+    // tcp_poll: urgent data is told once the octet is there.
+    static constexpr Bit kBits[] = {
+        {Readiness::kReadable, PollEvents::kIn | PollEvents::kReadNormal},
+        {Readiness::kWritable, PollEvents::kOut | PollEvents::kWriteNormal},
+        {Readiness::kUrgentHere, PollEvents::kPri},
+        {Readiness::kPeerClosed, PollEvents::kReadHup},
+        {Readiness::kHangUp, PollEvents::kHup},
+        {Readiness::kError, PollEvents::kErr}};
+    const std::uint8_t bits = readiness(id).bits;
+    std::uint32_t events = 0;
+    for (const Bit& bit : kBits) {
+        events |= (bits & bit.readiness) != 0 ? bit.events : 0;
+    }
+    const bool queued =
+        socket->phase == Phase::connection && host_.tcp().has_queued_error(connection_of(*socket));
+    return events | (queued ? PollEvents::kErr : 0);
+}
+
+Result<std::optional<LingeringClose>> SocketLayer::close_and_linger(SocketId id, Instant now) {
+    const Socket* socket = find(id);
+    if (socket == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    const tcp::ConnectionOptions options = options_of(*socket);
+    const bool connected = socket->phase == Phase::connection;
+    const LingeringClose waiting{connection_of(*socket), now + options.linger};
+    (void)close(id, now);
+    if (!connected || !options.linger_on || options.linger.ns == 0 || !lingers(waiting, now)) {
+        return std::optional<LingeringClose>{};
+    }
+    return std::optional(waiting);
+}
+
+bool SocketLayer::lingers(const LingeringClose& close, Instant now) const {
+    const auto status = host_.tcp().status(close.connection);
+    if (!status || now >= close.deadline) {
+        return false;
+    }
+    // sk_stream_closing: until our FIN is acknowledged.
+    return status->state == tcp::State::fin_wait_1 || status->state == tcp::State::closing ||
+           status->state == tcp::State::last_ack;
 }
 
 void SocketLayer::remember(std::vector<std::uint64_t>& table, std::uint64_t handle, SocketId id) {

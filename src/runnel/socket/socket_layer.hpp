@@ -11,7 +11,9 @@
 
 #include "runnel/base/slab.hpp"
 #include "runnel/host/host.hpp"
+#include "runnel/socket/poll_events.hpp"
 #include "runnel/socket/tcp_info.hpp"
+#include "runnel/tcp/signature/md5_signature.hpp"
 
 namespace runnel {
 
@@ -23,21 +25,50 @@ enum class SocketType : std::uint8_t { stream, datagram };
 enum class ShutdownHow : std::uint8_t { receive, send, both };
 
 struct MessageFlags {
-    bool peek = false;    ///< MSG_PEEK
-    bool urgent = false;  ///< MSG_OOB
-    bool more = false;    ///< MSG_MORE
+    bool peek = false;           ///< MSG_PEEK
+    bool urgent = false;         ///< MSG_OOB
+    bool more = false;           ///< MSG_MORE
+    bool end_of_record = false;  ///< MSG_EOR: the octets share no segment with later ones
+    bool discard = false;        ///< MSG_TRUNC of a stream: octets are counted, not copied
+    bool wait_all =
+        false;  ///< MSG_WAITALL: `Received::missing` counts up to all that was asked for
+    bool zerocopy = false;  ///< MSG_ZEROCOPY, of a socket that has SocketOption::zerocopy on
+    /// SO_TIMESTAMPING as a control message: Timestamping::kRecord bits for this call alone.
+    std::optional<std::uint32_t> timestamping = {};
+};
+
+/// What a receive has given.
+struct Received {
+    std::size_t count = 0;
+    /// Octets that a blocking call would still wait for, calling again with the rest of its buffer (SO_RCVLOWAT,
+    /// MSG_WAITALL); 0 when it would return now.
+    std::size_t missing = 0;
+    /// TCP_CM_INQ, where TCP_INQ is on: octets left to be read; 1 when the end of the stream is.
+    std::optional<std::uint32_t> in_queue;
+};
+
+/// close(2) that waits for what was sent to be acknowledged (SO_LINGER with a time).
+struct LingeringClose {
+    tcp::ConnectionHandle connection;
+    Instant deadline;  ///< the caller returns at this time whatever has come of it
+};
+
+/// The answer of getsockopt: an errno and how many octets were written.
+struct OptionReply {
+    int error = 0;
+    std::size_t size = 0;
 };
 
 /// Bounds of SO_SNDBUF and SO_RCVBUF, bytes; values outside are moved to them, as Linux does.
-inline constexpr std::int64_t kMinSendBuffer = 4608;
-inline constexpr std::int64_t kMinReceiveBuffer = 2304;
+inline constexpr std::int64_t kMinSendBuffer = 2304;     // SOCK_MIN_SNDBUF, halved
+inline constexpr std::int64_t kMinReceiveBuffer = 1152;  // SOCK_MIN_RCVBUF, halved
 inline constexpr std::int64_t kMaxSocketBuffer = 256 << 20;
 
 /// Options by the names of setsockopt. Units as in Linux: seconds for keep-alive, milliseconds for the
 /// user timeout, bytes for buffers (as set; Linux shows twice the value).
 enum class SocketOption : std::uint8_t {
     reuse_address,       ///< SO_REUSEADDR
-    reuse_port,          ///< SO_REUSEPORT: refused with option_not_supported until it is built
+    reuse_port,          ///< SO_REUSEPORT: not built, refused with option_not_supported
     keepalive,           ///< SO_KEEPALIVE
     oob_inline,          ///< SO_OOBINLINE
     linger,              ///< SO_LINGER: -1 off, else seconds
@@ -58,6 +89,19 @@ enum class SocketOption : std::uint8_t {
     error,               ///< SO_ERROR, read only, cleared by reading
     accepting,           ///< SO_ACCEPTCONN, read only
     type,                ///< SO_TYPE, read only
+    fin_timeout,         ///< TCP_LINGER2: seconds, -1: none; above 120 it is 120
+    notsent_lowat,       ///< TCP_NOTSENT_LOWAT, bytes; 0: off
+    window_clamp,        ///< TCP_WINDOW_CLAMP, bytes, 1,152 at least; 0 only without a connection
+    receive_lowat,       ///< SO_RCVLOWAT, bytes
+    report_inq,          ///< TCP_INQ
+    receive_errors,      ///< IP_RECVERR, IPV6_RECVERR
+    zerocopy,            ///< SO_ZEROCOPY
+    timestamping,        ///< SO_TIMESTAMPING, bits of tcp::Timestamping
+    priority,            ///< SO_PRIORITY: kept, not used
+    mark,                ///< SO_MARK: kept, not used
+    domain,              ///< SO_DOMAIN (AF_INET 2, AF_INET6 10), read only
+    protocol,            ///< SO_PROTOCOL (6, 17), read only
+    mtu,                 ///< IP_MTU of a connection, read only
 };
 
 /// A socket whose readiness may have changed, with its readiness now.
@@ -94,6 +138,11 @@ public:
     Status shutdown(SocketId socket, ShutdownHow how, Instant now);
     /// Frees the id whatever the connection does afterwards (it ends in the background).
     Status close(SocketId socket, Instant now);
+    /// The same for a caller who blocks: with SO_LINGER of some seconds and something unacknowledged, what to
+    /// wait for (`lingers`); none when close(2) would return at once. The id is free in either case.
+    Result<std::optional<LingeringClose>> close_and_linger(SocketId socket, Instant now);
+    /// Whether such a close still waits.
+    [[nodiscard]] bool lingers(const LingeringClose& close, Instant now) const;
     /// RST and gone.
     Status abort(SocketId socket, Instant now);
 
@@ -106,6 +155,15 @@ public:
     Result<std::size_t> receive(SocketId socket, MutableBytes into, MessageFlags flags,
                                 Instant now);
     Result<SliceList> receive_slices(SocketId socket, std::size_t limit, Instant now);
+    /// sendmsg, writev: the pieces one after the other, as one SEND; of a stream.
+    Result<std::size_t> send_pieces(SocketId socket, std::span<const Bytes> pieces,
+                                    MessageFlags flags, Instant now);
+    /// recvmsg, readv: the pieces are filled one after the other; of a stream. Never waits: would_block where
+    /// there is nothing. With `discard` only the sizes of the pieces count.
+    Result<Received> receive_pieces(SocketId socket, std::span<const MutableBytes> pieces,
+                                    MessageFlags flags, Instant now);
+    /// MSG_ERRQUEUE: the oldest entry, or would_block.
+    Result<tcp::QueuedError> take_queued_error(SocketId socket);
     /// A stream ignores `remote`.
     Result<std::size_t> send_to(SocketId socket, Bytes bytes, const Endpoint& remote, Instant now);
     /// A datagram; `from` is set to its sender. What does not fit in `into` is cut off.
@@ -119,6 +177,17 @@ public:
     Status set_option(SocketId socket, SocketOption option, std::int64_t value, Instant now);
     /// Reading `error` clears it; its value is an Errc.
     Result<std::int64_t> get_option(SocketId socket, SocketOption option);
+    /// TCP_CONGESTION: argument_invalid for a name that is not known (Linux says ENOENT), of streams only.
+    Status set_congestion(SocketId socket, std::string_view name, Instant now);
+    [[nodiscard]] Result<std::string_view> congestion(SocketId socket) const;
+    /// TCP_MD5SIG (RFC 2385): segments to and from the peers that the key covers are signed; a key without octets
+    /// takes that of the same peer back (argument_invalid when there is none). no_buffer_space: too many.
+    Status set_md5_key(SocketId socket, const tcp::Md5Key& key, Instant now);
+    /// setsockopt(2) and getsockopt(2) with Linux's numbers and octets; an errno, 0 when all is well. What this
+    /// layer doesn't have is ENOPROTOOPT, as an option that Linux doesn't know.
+    int set_linux_option(SocketId socket, int level, int name, Bytes value, Instant now);
+    OptionReply get_linux_option(SocketId socket, int level, int name, MutableBytes into,
+                                 Instant now);
     [[nodiscard]] Result<Endpoint> local_endpoint(SocketId socket) const;
     [[nodiscard]] Result<Endpoint> remote_endpoint(SocketId socket) const;
     /// What a stream's user is told while the connection goes on (readiness kReport): a soft ICMP error, or
@@ -132,6 +201,8 @@ public:
 
     // --- readiness -----------------------------------------------------------------------------------------
     [[nodiscard]] tcp::Readiness readiness(SocketId socket) const;
+    /// The same as poll(2) tells it: all bits of PollEvents that hold now.
+    [[nodiscard]] std::uint32_t poll_events(SocketId socket) const;
     /// Sockets with news since the last call, each once; `out` is cleared first. Level is read at the call.
     void take_ready(std::vector<ReadyEvent>& out);
 
@@ -203,6 +274,12 @@ private:
     static Status set_switch(tcp::ConnectionOptions& options, SocketOption option, bool on);
     static Status set_value(tcp::ConnectionOptions& options, SocketOption option,
                             std::int64_t value);
+    static Status set_linux_value(tcp::ConnectionOptions& options, SocketOption option,
+                                  std::int64_t value, Phase phase);
+    Status change_options(Socket& socket, const tcp::ConnectionOptions& changed, Instant now);
+    void use_md5_keys(SocketId id, const Socket& socket, Instant now);
+    int set_linux_linger(SocketId id, Bytes value, Instant now);
+    int set_linux_md5(SocketId id, bool extended, Bytes value, Instant now);
     [[nodiscard]] const tcp::ConnectionOptions& options_of(const Socket& socket) const;
     [[nodiscard]] std::int64_t connection_level(const Socket& socket, SocketOption option) const;
 
@@ -222,6 +299,7 @@ private:
     std::vector<std::uint64_t> socket_of_connection_;  ///< by connection index: packed SocketId
     std::vector<std::uint64_t> socket_of_listener_;
     std::vector<std::uint64_t> socket_of_datagram_;
+    std::map<std::uint64_t, std::vector<tcp::Md5Key>> md5_keys_;  ///< by packed SocketId
 };
 
 }  // namespace runnel

@@ -28,6 +28,7 @@ bool is_switch(SocketOption option) {
         case SocketOption::no_delay:
         case SocketOption::cork:
         case SocketOption::error_reports:
+        case SocketOption::receive_errors:
         case SocketOption::quick_ack: return true;
         default: return false;
     }
@@ -44,6 +45,10 @@ bool is_tcp_level(SocketOption option) {
         case SocketOption::keepalive_idle:
         case SocketOption::keepalive_interval:
         case SocketOption::keepalive_count:
+        case SocketOption::fin_timeout:
+        case SocketOption::notsent_lowat:
+        case SocketOption::window_clamp:
+        case SocketOption::report_inq:
         case SocketOption::user_timeout: return true;
         default: return false;
     }
@@ -72,6 +77,9 @@ Status SocketLayer::set_option(SocketId id, SocketOption option, std::int64_t va
         case SocketOption::reuse_port:
         case SocketOption::error:
         case SocketOption::accepting:
+        case SocketOption::domain:
+        case SocketOption::protocol:
+        case SocketOption::mtu:
         case SocketOption::type: return set_socket_level(*socket, option, value);
         default: break;
     }
@@ -81,16 +89,21 @@ Status SocketLayer::set_option(SocketId id, SocketOption option, std::int64_t va
         return fail(Errc::option_not_supported);
     }
     tcp::ConnectionOptions changed = options_of(*socket);
-    if (Status set = is_switch(option) ? set_switch(changed, option, value != 0)
-                                       : set_value(changed, option, value);
-        !set) {
-        return set;
+    Status set = is_switch(option) ? set_switch(changed, option, value != 0)
+                                   : set_value(changed, option, value);
+    if (!set && set.error() == Errc::option_not_supported) {
+        set = set_linux_value(changed, option, value, socket->phase);
     }
-    if (socket->phase == Phase::connection) {
-        return host_.tcp().set_options(connection_of(*socket), changed, now);
+    return set ? change_options(*socket, changed, now) : set;
+}
+
+Status SocketLayer::change_options(Socket& socket, const tcp::ConnectionOptions& changed,
+                                   Instant now) {
+    if (socket.phase == Phase::connection) {
+        return host_.tcp().set_options(connection_of(socket), changed, now);
     }
-    socket->options = std::make_unique<tcp::ConnectionOptions>(changed);
-    socket->options_changed = true;
+    socket.options = std::make_unique<tcp::ConnectionOptions>(changed);
+    socket.options_changed = true;
     return {};
 }
 
@@ -119,6 +132,7 @@ Status SocketLayer::set_switch(tcp::ConnectionOptions& options, SocketOption opt
         case SocketOption::quick_ack: options.quick_ack = on; return {};
         // RFC 9293 §3.9.1.8, SHLD-20.
         case SocketOption::error_reports: options.mute_reports = !on; return {};
+        case SocketOption::receive_errors: options.receive_errors = on; return {};
         default: return fail(Errc::option_not_supported);
     }
 }
@@ -182,6 +196,15 @@ Result<std::int64_t> SocketLayer::get_option(SocketId id, SocketOption option) {
             return std::int64_t{socket->v6_only};
         case SocketOption::accepting: return std::int64_t{socket->phase == Phase::listening};
         case SocketOption::type: return static_cast<std::int64_t>(socket->type);
+        case SocketOption::domain: return socket->family == Family::ipv4 ? 2 : 10;
+        case SocketOption::protocol: return socket->type == SocketType::stream ? 6 : 17;
+        case SocketOption::mtu: {
+            const auto status = tcp_info(id);
+            if (!status || status->handle == 0) {
+                return fail(Errc::not_connected);
+            }
+            return std::int64_t{status->path_mtu};
+        }
         case SocketOption::error: {
             const Errc error = socket->phase == Phase::connection
                                    ? host_.tcp().take_error(connection_of(*socket))
@@ -234,6 +257,19 @@ std::int64_t SocketLayer::connection_level(const Socket& socket, SocketOption op
         case SocketOption::traffic_class: return options.traffic_class;
         case SocketOption::hop_limit:
             return options.hop_limit != 0 ? options.hop_limit : config.hop_limit;
+        case SocketOption::fin_timeout:
+            return options.fin_timeout.ns < 0
+                       ? -1
+                       : or_default(options.fin_timeout, config.fin_timeout).seconds();
+        case SocketOption::notsent_lowat: return options.notsent_lowat;
+        case SocketOption::window_clamp: return options.window_clamp;
+        case SocketOption::receive_lowat: return std::max<std::int64_t>(options.receive_lowat, 1);
+        case SocketOption::report_inq: return options.report_inq;
+        case SocketOption::receive_errors: return options.receive_errors;
+        case SocketOption::zerocopy: return options.zerocopy;
+        case SocketOption::timestamping: return options.timestamping;
+        case SocketOption::priority: return options.priority;
+        case SocketOption::mark: return options.mark;
         default: return 0;
     }
 }

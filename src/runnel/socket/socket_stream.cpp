@@ -8,6 +8,18 @@ namespace runnel {
 
 using tcp::State;
 
+namespace {
+
+tcp::SendFlags send_flags(const MessageFlags& flags) {
+    return {.more = flags.more,
+            .urgent = flags.urgent,
+            .end_of_record = flags.end_of_record,
+            .zerocopy = flags.zerocopy,
+            .timestamping = flags.timestamping};
+}
+
+}  // namespace
+
 Status SocketLayer::listen(SocketId id, std::uint32_t backlog, Instant now) {
     Socket* socket = find(id);
     if (socket == nullptr) {
@@ -41,6 +53,7 @@ Status SocketLayer::listen(SocketId id, std::uint32_t backlog, Instant now) {
     socket->phase = Phase::listening;
     socket->options_changed = false;
     remember(socket_of_listener_, socket->handle, id);
+    use_md5_keys(id, *socket, now);
     return {};
 }
 
@@ -78,7 +91,9 @@ Result<SocketId> SocketLayer::accept(SocketId id, Instant now) {
         accepted.local = tuple->local;
     }
     if (listener->options_changed) {
-        (void)host_.tcp().set_options(*connection, options_of(*listener), now);
+        tcp::ConnectionOptions inherited = options_of(*listener);
+        inherited.priority = 0;
+        (void)host_.tcp().set_options(*connection, inherited, now);
     }
     remember(socket_of_connection_, accepted.handle, accepted_id);
     return accepted_id;
@@ -144,6 +159,7 @@ Status SocketLayer::start_connect(SocketId id, Socket& socket, const Endpoint& r
     socket.connect_reported = false;
     socket.handshake_over = false;
     remember(socket_of_connection_, socket.handle, id);
+    use_md5_keys(id, socket, now);
     return fail(Errc::in_progress);
 }
 
@@ -211,7 +227,7 @@ Result<std::size_t> SocketLayer::send(SocketId id, Bytes bytes, MessageFlags fla
     if (!handle) {
         return fail(handle.error());
     }
-    return host_.tcp().send(*handle, bytes, {.more = flags.more, .urgent = flags.urgent}, now);
+    return host_.tcp().send(*handle, bytes, send_flags(flags), now);
 }
 
 Result<std::size_t> SocketLayer::send_slices(SocketId id, std::span<const Slice> slices,
@@ -227,8 +243,7 @@ Result<std::size_t> SocketLayer::send_slices(SocketId id, std::span<const Slice>
     if (!handle) {
         return fail(handle.error());
     }
-    return host_.tcp().send_slices(*handle, slices, {.more = flags.more, .urgent = flags.urgent},
-                                   now);
+    return host_.tcp().send_slices(*handle, slices, send_flags(flags), now);
 }
 
 Result<std::size_t> SocketLayer::receive(SocketId id, MutableBytes into, MessageFlags flags,
@@ -248,7 +263,8 @@ Result<std::size_t> SocketLayer::receive(SocketId id, MutableBytes into, Message
     if (!handle) {
         return fail(handle.error());
     }
-    return host_.tcp().receive(*handle, into, {.peek = flags.peek, .urgent = flags.urgent}, now);
+    return host_.tcp().receive(
+        *handle, into, {.peek = flags.peek, .urgent = flags.urgent, .discard = flags.discard}, now);
 }
 
 Result<SliceList> SocketLayer::receive_slices(SocketId id, std::size_t limit, Instant now) {

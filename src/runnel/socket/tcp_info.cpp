@@ -3,7 +3,10 @@
 #include "runnel/socket/tcp_info.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
+
+#include "runnel/base/check.hpp"
 
 namespace runnel {
 
@@ -126,6 +129,61 @@ std::uint8_t linux_state(State state) {
         case State::closing: return 11;
     }
     return 7;
+}
+
+std::array<std::byte, kTcpInfoBytes> tcp_info_bytes(const TcpInfo& info) {
+    std::array<std::byte, kTcpInfoBytes> bytes{};
+    std::size_t at = 0;
+    const auto put = [&](auto number) {
+        std::memcpy(bytes.data() + at, &number, sizeof number);
+        at += sizeof number;
+    };
+    const auto scales = static_cast<std::uint8_t>(info.tcpi_snd_wscale | info.tcpi_rcv_wscale << 4);
+    const auto flags = static_cast<std::uint8_t>((info.tcpi_delivery_rate_app_limited ? 1 : 0) |
+                                                 info.tcpi_fastopen_client_fail << 1);
+    for (const std::uint8_t field :
+         {info.tcpi_state, info.tcpi_ca_state, info.tcpi_retransmits, info.tcpi_probes,
+          info.tcpi_backoff, info.tcpi_options, scales, flags}) {
+        put(field);
+    }
+    for (const auto field : {info.tcpi_rto,           info.tcpi_ato,
+                             info.tcpi_snd_mss,       info.tcpi_rcv_mss,
+                             info.tcpi_unacked,       info.tcpi_sacked,
+                             info.tcpi_lost,          info.tcpi_retrans,
+                             info.tcpi_fackets,       info.tcpi_last_data_sent,
+                             info.tcpi_last_ack_sent, info.tcpi_last_data_recv,
+                             info.tcpi_last_ack_recv, info.tcpi_pmtu,
+                             info.tcpi_rcv_ssthresh,  info.tcpi_rtt,
+                             info.tcpi_rttvar,        info.tcpi_snd_ssthresh,
+                             info.tcpi_snd_cwnd,      info.tcpi_advmss,
+                             info.tcpi_reordering,    info.tcpi_rcv_rtt,
+                             info.tcpi_rcv_space,     info.tcpi_total_retrans}) {
+        put(field);
+    }
+    for (const auto field : {info.tcpi_pacing_rate, info.tcpi_max_pacing_rate,
+                             info.tcpi_bytes_acked, info.tcpi_bytes_received}) {
+        put(field);
+    }
+    for (const auto field : {info.tcpi_segs_out, info.tcpi_segs_in, info.tcpi_notsent_bytes,
+                             info.tcpi_min_rtt, info.tcpi_data_segs_in, info.tcpi_data_segs_out}) {
+        put(field);
+    }
+    for (const auto field : {info.tcpi_delivery_rate, info.tcpi_busy_time, info.tcpi_rwnd_limited,
+                             info.tcpi_sndbuf_limited}) {
+        put(field);
+    }
+    for (const auto field : {info.tcpi_delivered, info.tcpi_delivered_ce}) {
+        put(field);
+    }
+    for (const auto field : {info.tcpi_bytes_sent, info.tcpi_bytes_retrans}) {
+        put(field);
+    }
+    for (const auto field : {info.tcpi_dsack_dups, info.tcpi_reord_seen, info.tcpi_rcv_ooopack,
+                             info.tcpi_snd_wnd, info.tcpi_rcv_wnd}) {
+        put(field);
+    }
+    RUNNEL_CHECK(at == bytes.size());
+    return bytes;
 }
 
 TcpInfo make_tcp_info(const ConnectionStatus& s, const tcp::TcpConfig& config, Instant now) {

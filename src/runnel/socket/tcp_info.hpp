@@ -2,6 +2,8 @@
 // tcp_get_info), made from the engine's own snapshot. drill's scripts, asio and the C API read it.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "runnel/tcp/config.hpp"
@@ -94,6 +96,11 @@ inline constexpr std::uint8_t kTcpiOptSynData = 32;
 
 /// Linux's number of a state: TCP_ESTABLISHED 1 … TCP_CLOSING 11.
 [[nodiscard]] std::uint8_t linux_state(tcp::State state);
+
+/// Octets of struct tcp_info as far as it goes here: all up to tcpi_rcv_wnd.
+inline constexpr std::size_t kTcpInfoBytes = 236;
+/// `info` as Linux lays it out (numbers in this machine's order).
+[[nodiscard]] std::array<std::byte, kTcpInfoBytes> tcp_info_bytes(const TcpInfo& info);
 
 /// `status` in Linux's terms. `now`: when it was taken.
 [[nodiscard]] TcpInfo make_tcp_info(const tcp::ConnectionStatus& status,

@@ -174,13 +174,34 @@ void Stack::abort(ConnectionHandle handle, Instant now) {
     }
 }
 
+Status Stack::set_md5_key(ConnectionHandle handle, const Md5Key* key, Instant now) {
+    Connection* c = owned(*state_, handle, now);
+    if (c == nullptr) {
+        return fail(Errc::bad_descriptor);
+    }
+    if (key != nullptr && !key->covers(c->tcb.tuple.remote.address)) {
+        return fail(Errc::argument_invalid);
+    }
+    c->tcb.md5 = key != nullptr ? std::make_unique<Md5Key>(*key) : nullptr;
+    return {};
+}
+
+Status Stack::set_md5_keys(ListenerHandle handle, std::span<const Md5Key> keys) {
+    Listener* listener = state_->listeners().find(handle);
+    if (listener == nullptr || keys.size() > kMaxMd5Keys) {
+        return fail(listener == nullptr ? Errc::bad_descriptor : Errc::no_buffer_space);
+    }
+    listener->md5_keys.assign(keys.begin(), keys.end());
+    return {};
+}
+
 Status Stack::set_options(ConnectionHandle handle, const ConnectionOptions& options, Instant now) {
     Connection* c = owned(*state_, handle, now);
     if (c == nullptr) {
         return fail(Errc::bad_descriptor);
     }
     state_->event(*c, now, [&](Tcb& tcb, Effects& e) {
-        tcb.user = options;
+        change_options(tcb, options);
         const bool room = tcb.has_send_room(e.config());
         if (room && tcb.writer_waits) {
             e.wake_writer();
@@ -217,6 +238,16 @@ Errc Stack::take_error(ConnectionHandle handle) {
     }
     // A connection with an error doesn't sleep.
     return state_->connections().look(handle, [](const Tcb&) {}) ? Errc::ok : Errc::bad_descriptor;
+}
+
+std::optional<QueuedError> Stack::take_queued_error(ConnectionHandle handle) {
+    Connection* c = state_->connections().find_awake(handle);  // notices keep it awake
+    return c != nullptr && c->tcb.notices != nullptr ? c->tcb.notices->take() : std::nullopt;
+}
+
+bool Stack::has_queued_error(ConnectionHandle handle) const {
+    const Connection* c = state_->connections().find_awake(handle);
+    return c != nullptr && c->tcb.notices != nullptr && c->tcb.notices->waiting();
 }
 
 ErrorReport Stack::take_report(ConnectionHandle handle) {

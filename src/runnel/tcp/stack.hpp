@@ -54,6 +54,7 @@ struct Readiness {
     static constexpr std::uint8_t kHangUp = 16;     ///< both directions are over (POLLHUP)
     static constexpr std::uint8_t kError = 32;      ///< an error waits to be taken (POLLERR)
     static constexpr std::uint8_t kReport = 64;     ///< an ErrorReport waits; nothing has ended
+    static constexpr std::uint8_t kUrgentHere = 128;  ///< the urgent octet has arrived, unread
     std::uint8_t bits = 0;
 };
 
@@ -63,16 +64,57 @@ struct UserEvent {
     std::uint64_t handle = 0;  ///< packed ConnectionHandle or ListenerHandle
 };
 
+/// Bits of SO_TIMESTAMPING (SOF_TIMESTAMPING_…, the same values).
+struct Timestamping {
+    static constexpr std::uint32_t kTxHardware = 1U << 0, kTxSoftware = 1U << 1,
+                                   kSoftware = 1U << 4, kOptId = 1U << 7, kTxSched = 1U << 8,
+                                   kTxAck = 1U << 9, kTxCompletion = 1U << 18, kOptIdTcp = 1U << 16;
+    /// What a control message of one SEND replaces.
+    static constexpr std::uint32_t kRecord =
+        kTxHardware | kTxSoftware | kTxSched | kTxAck | kTxCompletion;
+    static constexpr std::uint32_t kAll = (1U << 19) - 1;
+};
+
+/// An entry of a connection's error queue (MSG_ERRQUEUE; struct sock_extended_err of Linux).
+struct QueuedError {
+    enum class Origin : std::uint8_t {  // SO_EE_ORIGIN_…
+        icmp = 2,
+        timestamping = 4,
+        zerocopy = 5,
+    };
+    enum class Stamp : std::uint8_t { sent = 0, scheduled = 1, acknowledged = 2 };  // SCM_TSTAMP_…
+    static constexpr std::uint8_t kCopied = 1;  // SO_EE_CODE_ZEROCOPY_COPIED
+
+    Origin origin = Origin::icmp;
+    Errc error = Errc::ok;   ///< of an ICMP message
+    std::uint8_t code = 0;   ///< zerocopy: kCopied where the octets were copied all the same
+    std::uint32_t info = 0;  ///< timestamping: the Stamp; zerocopy: first SEND of the range
+    std::uint32_t data = 0;  ///< timestamping: the key; zerocopy: last SEND of the range
+    Instant time;            ///< of a timestamp
+};
+
 /// What a connection's user may set (socket options). Unset: the host's configuration.
 struct ConnectionOptions {
-    bool no_delay = false;       ///< TCP_NODELAY: no Nagle (MUST-17)
-    bool cork = false;           ///< TCP_CORK
-    bool quick_ack = false;      ///< TCP_QUICKACK
-    bool keepalive = false;      ///< SO_KEEPALIVE (MUST-25)
-    bool urgent_inline = false;  ///< SO_OOBINLINE
-    bool mute_reports = false;   ///< no ErrorReport (SHLD-20)
-    bool linger_on = false;      ///< SO_LINGER
+    bool no_delay = false;        ///< TCP_NODELAY: no Nagle (MUST-17)
+    bool cork = false;            ///< TCP_CORK
+    bool quick_ack = false;       ///< TCP_QUICKACK
+    bool keepalive = false;       ///< SO_KEEPALIVE (MUST-25)
+    bool urgent_inline = false;   ///< SO_OOBINLINE
+    bool mute_reports = false;    ///< no ErrorReport (SHLD-20)
+    bool linger_on = false;       ///< SO_LINGER
+    bool report_inq = false;      ///< TCP_INQ
+    bool receive_errors = false;  ///< IP_RECVERR: soft errors end a call, not the connection
+    bool zerocopy = false;        ///< SO_ZEROCOPY: MSG_ZEROCOPY means something
     Duration linger = {};
+    Duration fin_timeout =
+        {};  ///< TCP_LINGER2; 0: the host's, negative: no FIN-WAIT-2 without a user
+    std::optional<CongestionControl> congestion_control = {};  ///< TCP_CONGESTION
+    std::uint32_t notsent_lowat = 0;  ///< TCP_NOTSENT_LOWAT: writable with less unsent; 0: off
+    std::uint32_t window_clamp = 0;   ///< TCP_WINDOW_CLAMP, bytes; 0: none
+    std::uint32_t receive_lowat = 0;  ///< SO_RCVLOWAT: readable from so many octets on; 0: 1
+    std::uint32_t timestamping = 0;   ///< SO_TIMESTAMPING, bits of Timestamping
+    std::uint32_t priority = 0;       ///< SO_PRIORITY and SO_MARK: kept, and used by nobody yet
+    std::uint32_t mark = 0;
     Duration keepalive_time = {};  ///< TCP_KEEPIDLE, 0: the host's
     Duration keepalive_interval = {};
     std::uint32_t keepalive_probes = 0;
@@ -99,12 +141,18 @@ struct ErrorReport {
 };
 
 struct SendFlags {
-    bool more = false;    ///< MSG_MORE: don't push yet
-    bool urgent = false;  ///< MSG_OOB: the last octet is urgent
+    bool more = false;           ///< MSG_MORE: don't push yet
+    bool urgent = false;         ///< MSG_OOB: the last octet is urgent
+    bool end_of_record = false;  ///< MSG_EOR: no segment holds octets of this SEND and a later one
+    bool zerocopy = false;       ///< MSG_ZEROCOPY, of a connection that has it switched on
+    bool by_reference = false;   ///< the octets were lent, not copied
+    /// Replaces Timestamping::kRecord of the connection's for this SEND.
+    std::optional<std::uint32_t> timestamping = {};
 };
 struct ReceiveFlags {
-    bool peek = false;    ///< MSG_PEEK
-    bool urgent = false;  ///< MSG_OOB
+    bool peek = false;     ///< MSG_PEEK
+    bool urgent = false;   ///< MSG_OOB
+    bool discard = false;  ///< MSG_TRUNC: the octets count and are not copied
 };
 
 /// An ICMP error that quotes one of our segments.
@@ -117,6 +165,7 @@ struct IcmpReport {
     Errc error = Errc::host_unreachable;
 };
 
+struct Md5Key;
 class StackState;  // stack_state.hpp: the tables; kept out of this header so that it stays light
 
 class Stack {
@@ -187,12 +236,21 @@ public:
     /// ABORT: RST at once; the handle is invalid afterwards.
     void abort(ConnectionHandle handle, Instant now);
 
+    /// TCP_MD5SIG (RFC 2385): from now on every segment to and from the peer, whom the key must cover, is
+    /// signed; nullptr: none is any more.
+    Status set_md5_key(ConnectionHandle handle, const Md5Key* key, Instant now);
+    /// The keys of those who connect here; replaces those there were. At most kMaxMd5Keys.
+    Status set_md5_keys(ListenerHandle listener, std::span<const Md5Key> keys);
+    static constexpr std::size_t kMaxMd5Keys = 1024;
     Status set_options(ConnectionHandle handle, const ConnectionOptions& options, Instant now);
     [[nodiscard]] const ConnectionOptions* options(ConnectionHandle handle) const;
     [[nodiscard]] Readiness readiness(ConnectionHandle handle) const;
     [[nodiscard]] Readiness readiness(ListenerHandle listener) const;
     /// The pending error, cleared by this call (SO_ERROR); Errc::ok when there is none.
     Errc take_error(ConnectionHandle handle);
+    /// The oldest entry of the error queue, taken out of it.
+    std::optional<QueuedError> take_queued_error(ConnectionHandle handle);
+    [[nodiscard]] bool has_queued_error(ConnectionHandle handle) const;
     /// The report that waits, cleared by this call; reason none when there is none.
     ErrorReport take_report(ConnectionHandle handle);
     [[nodiscard]] std::optional<ConnectionStatus> status(ConnectionHandle handle) const;

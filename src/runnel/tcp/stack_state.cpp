@@ -119,6 +119,9 @@ void StackState::leave_wire(Connection& connection) {
     tcb.send.clear();
     tcb.retransmission.clear();
     tcb.reassembler.clear();
+    if (tcb.notices != nullptr) {
+        tcb.notices->give_up();
+    }
     // An embryo that nobody knows of goes without a word; one in the accept queue stays to be accepted.
     if (tcb.embryo) {
         forget_embryo(tcb);
@@ -164,10 +167,11 @@ void StackState::to_time_wait(Connection& connection, Instant now) {
     entry.hop_limit = tcb.user.hop_limit;
     // RFC 9293 §3.6.1, MUST-13.
     entry.expires = now + config_.msl * 2;
-    const std::optional<std::uint32_t> index = time_wait_.insert(entry);
+    entry.md5 = std::move(tcb.md5);
     if (tcb.ack.any()) {
         push_control(time_wait_ack(entry, now), now);
     }
+    const std::optional<std::uint32_t> index = time_wait_.insert(std::move(entry));
     if (index) {
         (void)demux_.replace(tcb.tuple, kTimeWait | *index);
         tcb.detached = true;

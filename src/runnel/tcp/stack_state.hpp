@@ -92,6 +92,7 @@ private:
     void on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now);
     void on_listener(ListenerHandle handle, ArrivingSegment& segment, SeqNum not_below, bool reuse,
                      Instant now);
+    bool wrongly_signed(const ArrivingSegment& segment, const Md5Key* key, Instant now);
     void on_nobody(const ArrivingSegment& segment, Instant now);
     void record(Decision decision, const ArrivingSegment& segment, Instant now);
     void push_control(const ControlSegment& segment, Instant now);

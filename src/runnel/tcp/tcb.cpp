@@ -22,8 +22,11 @@ std::uint32_t Tcb::send_mss(const TcpConfig& config) const {
 
 std::uint32_t Tcb::option_bytes() const {
     std::uint32_t size = options.timestamps ? 12 : 0;
-    if (options.sack && (duplicate_pending || !reassembler.empty())) {
-        const std::size_t most = options.timestamps ? 3 : 4;
+    if (md5 != nullptr) {
+        size += kMd5OptionBytes;
+    }
+    const std::size_t most = most_sack_blocks();
+    if (options.sack && most > 0 && (duplicate_pending || !reassembler.empty())) {
         const std::size_t blocks =
             std::min(reassembler.ranges() + (duplicate_pending ? 1U : 0U), most);
         size += 4 + 8 * static_cast<std::uint32_t>(blocks);
@@ -33,7 +36,10 @@ std::uint32_t Tcb::option_bytes() const {
 
 std::uint64_t Tcb::window_to_offer() const {
     const std::uint64_t used = receive.size();
-    const std::uint64_t free = receive_limit > used ? receive_limit - used : 0;
+    std::uint64_t free = receive_limit > used ? receive_limit - used : 0;
+    if (user.window_clamp != 0) {
+        free = std::min<std::uint64_t>(free, user.window_clamp);
+    }
     const std::uint64_t field_limit = std::uint64_t{65'535} << options.receive_scale;
     return std::max(std::min(free, field_limit),
                     rcv.wnd());  // what has been promised stays promised

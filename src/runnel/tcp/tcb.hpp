@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 
 #include "runnel/base/time.hpp"
 #include "runnel/tcp/congestion/controller.hpp"
@@ -13,7 +14,9 @@
 #include "runnel/tcp/recovery/rtt_estimator.hpp"
 #include "runnel/tcp/send/retransmission_queue.hpp"
 #include "runnel/tcp/send/send_buffer.hpp"
+#include "runnel/tcp/send/send_notices.hpp"
 #include "runnel/tcp/seq64.hpp"
+#include "runnel/tcp/signature/md5_signature.hpp"
 #include "runnel/tcp/stack.hpp"
 #include "runnel/tcp/state.hpp"
 #include "runnel/tcp/telemetry.hpp"
@@ -97,8 +100,10 @@ struct Counters {
 
 struct Tcb {
     FourTuple tuple;
-    std::uint64_t handle = 0;      ///< packed ConnectionHandle
-    std::uint64_t last_event = 0;  ///< newest record in the flight recorder
+    std::uint64_t handle = 0;              ///< packed ConnectionHandle
+    std::unique_ptr<SendNotices> notices;  ///< only of who asked for them
+    std::unique_ptr<Md5Key> md5;           ///< every segment is signed with it, and must be
+    std::uint64_t last_event = 0;          ///< newest record in the flight recorder
     State state = State::closed;
 
     SendSequenceSpace snd;
@@ -181,7 +186,8 @@ struct Tcb {
     }
     /// Room enough that a writer is worth waking: a third of the buffer.
     [[nodiscard]] bool has_send_room(const TcpConfig& config) const {
-        return send.size() <= std::uint64_t{send_limit(config)} * 2 / 3;
+        return send.size() <= std::uint64_t{send_limit(config)} * 2 / 3 &&
+               (user.notsent_lowat == 0 || 2 * unsent() < user.notsent_lowat);
     }
     /// The sequence number our FIN has or will have.
     [[nodiscard]] Seq64 own_fin() const { return send.end(); }
@@ -192,6 +198,13 @@ struct Tcb {
     [[nodiscard]] Duration rto(const TcpConfig& config) const;
     /// Segments in the network as recovery sees it.
     [[nodiscard]] std::uint32_t in_flight() const;
+    /// SACK blocks that a segment has room for beside its other options (RFC 2018 §3).
+    [[nodiscard]] std::size_t most_sack_blocks() const {
+        if (md5 != nullptr) {
+            return options.timestamps ? 0 : 2;
+        }
+        return options.timestamps ? 3 : 4;
+    }
     /// Gives back what is empty and kept for the next burst (DESIGN §4, lean when idle).
     void release_idle_storage() {
         send.release_idle_storage();

@@ -1,5 +1,7 @@
 #include "runnel/wire/tcp_segment.hpp"
 
+#include <algorithm>
+
 #include <boost/container/static_vector.hpp>
 
 #include "runnel/base/check.hpp"
@@ -14,9 +16,10 @@ constexpr std::size_t kMaxOptionBytes = 40;
 
 // RFC 9293 §3.2, RFC 2018, RFC 7323.
 constexpr std::uint8_t kOptionEnd = 0, kOptionNop = 1, kOptionMss = 2, kOptionWindowScale = 3,
-                       kOptionSackPermitted = 4, kOptionSack = 5, kOptionTimestamps = 8;
+                       kOptionSackPermitted = 4, kOptionSack = 5, kOptionTimestamps = 8,
+                       kOptionMd5 = 19;
 constexpr std::uint8_t kMssLength = 4, kWindowScaleLength = 3, kSackPermittedLength = 2,
-                       kSackBlockLength = 8, kTimestampsLength = 10;
+                       kSackBlockLength = 8, kTimestampsLength = 10, kMd5Length = 18;
 // NOP NOP TS: what nearly every segment of an established connection carries, alone (RFC 7323 §A).
 constexpr std::uint32_t kAlignedTimestamps = 0x0101'080a;
 constexpr std::size_t kAlignedTimestampsSize = 12;
@@ -62,6 +65,11 @@ void read_option(std::uint8_t kind, std::uint8_t length, Bytes body, bool syn,
             if (length == kTimestampsLength) {
                 const std::uint32_t value = option.u32();
                 options.timestamps = TcpTimestamps{value, option.u32()};
+            }
+            break;
+        case kOptionMd5:  // RFC 2385 §3.0
+            if (length == kMd5Length) {
+                std::ranges::copy(body, options.md5.emplace().begin());
             }
             break;
         default:  // RFC 9293 §3.1 MUST-6: ignore options that are not implemented
@@ -143,7 +151,7 @@ TcpParse parse_tcp(Bytes bytes) {
 }
 
 std::size_t tcp_options_size(const TcpOptions& options) {
-    std::size_t size = 0;
+    std::size_t size = options.md5 ? std::size_t{2} + kMd5Length : 0;
     if (options.mss) {
         size += 4;
     }
@@ -177,6 +185,12 @@ std::size_t emit_tcp(const TcpHeader& header, MutableBytes out) {
 
     // RFC 9293 §3.1, MUST-4, MUST-68; MUST-69: whole words of options leave nothing to be padded.
     // Every option begins on a word of its own (RFC 7323 §A), in the order in which Linux writes them.
+    if (options.md5) {
+        writer.u16(kOptionNop << 8 | kOptionNop);
+        writer.u8(kOptionMd5);
+        writer.u8(kMd5Length);
+        writer.put(*options.md5);
+    }
     if (options.mss) {
         writer.u8(kOptionMss);
         writer.u8(kMssLength);

@@ -9,6 +9,7 @@
 #include <boost/container/static_vector.hpp>
 
 #include "runnel/base/bytes.hpp"
+#include "runnel/base/md5.hpp"
 #include "runnel/wire/address.hpp"
 #include "runnel/wire/seq_num.hpp"
 
@@ -50,6 +51,7 @@ struct TcpOptions {
     bool sack_permitted = false;                         ///< RFC 2018 §2
     std::optional<TcpTimestamps> timestamps;             ///< RFC 7323 §3.2
     boost::container::static_vector<SackBlock, 4> sack;  ///< RFC 2018 §3, most recent first
+    std::optional<Md5Digest> md5;                        ///< RFC 2385 §3.0
 };
 
 /// The header of a segment. SEG.LEN counts SYN and FIN too; payload length is kept beside it.

@@ -89,6 +89,12 @@ void release(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
         tcb.writer_waits = false;
         effects.wake_writer();
     }
+    if (tcb.notices != nullptr) {
+        tcb.notices->acknowledged(segment.ack, effects.now);
+        if (tcb.notices->waiting()) {
+            effects.wake_reader();
+        }
+    }
 }
 
 void enter_recovery(Tcb& tcb, const Segment& segment, Effects& effects) {

@@ -44,7 +44,14 @@ void note_bare_ack(Tcb& tcb, const Segment& segment, bool advances, bool window_
 /// What follows for the state once our FIN has been acknowledged.
 bool fin_acknowledged(Tcb& tcb, const Segment& segment, Effects& effects) {
     switch (tcb.state) {
-        case State::fin_wait_1: effects.enter(tcb, State::fin_wait_2); return true;
+        case State::fin_wait_1:
+            effects.enter(tcb, State::fin_wait_2);
+            if (tcb.orphan && tcb.user.fin_timeout.ns < 0) {
+                effects.decide(tcb, Decision::tcp_note_fin_wait_2_gave_up);
+                effects.end(tcb, Errc::ok);
+                return false;
+            }
+            return true;
         case State::closing: effects.enter(tcb, State::time_wait); return false;
         case State::last_ack:
             effects.decide(tcb, Decision::tcp_accept_last_ack, segment);
@@ -61,6 +68,9 @@ void reset_bad_ack(const Tcb& tcb, const Segment& segment, Effects& effects) {
         make_reset(tcb.tuple, segment.header, segment.length, Decision::tcp_transmit_rst_bad_ack);
     reset.traffic_class = tcb.user.traffic_class;  // RFC 9293 §3.9.1.9, SHLD-22
     reset.hop_limit = tcb.user.hop_limit;
+    if (tcb.md5 != nullptr) {
+        sign(reset.tuple, reset.header, {}, *tcb.md5);
+    }
     effects.reply(reset);
 }
 

@@ -22,7 +22,8 @@ void negotiate(Tcb& tcb, const TcpHeader& syn, const TcpConfig& config, Instant 
         tcb.options.receive_scale = 0;
     }
     tcb.options.sack = config.sack && syn.options.sack_permitted;
-    tcb.options.timestamps = config.timestamps && syn.options.timestamps.has_value();
+    tcb.options.timestamps = config.timestamps && syn.options.timestamps.has_value() &&
+                             (tcb.md5 == nullptr || !tcb.options.sack);  // no room for all (Linux)
     if (tcb.options.timestamps) {
         tcb.options.ts_recent = syn.options.timestamps->value;
         tcb.options.ts_recent_at = now;

@@ -20,6 +20,8 @@ void close_both(Tcb& tcb, Effects& effects);
 /// ABORT, §3.10.5.
 void abort_connection(Tcb& tcb, Effects& effects);
 
+/// New options, with what follows from them at once.
+void change_options(Tcb& tcb, const ConnectionOptions& options);
 /// Octets that RECEIVE would give now, up to the urgent mark.
 [[nodiscard]] std::size_t readable_octets(const Tcb& tcb);
 [[nodiscard]] bool at_urgent_mark(const Tcb& tcb);

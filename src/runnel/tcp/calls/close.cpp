@@ -46,6 +46,12 @@ void close_both(Tcb& tcb, Effects& effects) {
         abort_connection(tcb, effects);
         return;
     }
+    if (tcb.state == State::fin_wait_2 && tcb.user.fin_timeout.ns < 0) {
+        // TCP_LINGER2 below 0: nobody waits for the peer's FIN, and it learns so (Linux).
+        effects.decide(tcb, Decision::tcp_note_closed_by_user);
+        abort_connection(tcb, effects);
+        return;
+    }
     (void)close_send(tcb, effects);
 }
 

@@ -111,9 +111,10 @@ Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flag
     }
     into = into.first(std::min(into.size(), there));
     if (flags.peek) {
-        return tcb.receive.peek(into, skipped_octets(tcb));
+        return flags.discard ? into.size() : tcb.receive.peek(into, skipped_octets(tcb));
     }
-    const std::size_t got = tcb.receive.read(into);
+    const std::size_t got =
+        flags.discard ? tcb.receive.discard(into.size()) : tcb.receive.read(into);
     forget_mark_inline(tcb);
     return got;
 }
@@ -137,7 +138,7 @@ Readiness readiness_of(const Tcb& tcb, const TcpConfig& config) {
     std::uint8_t bits = 0;
     const bool over = tcb.detached || tcb.state == State::closed;
     const bool no_more = tcb.fin_received || tcb.receive_shutdown || over;
-    if (readable_octets(tcb) > 0 || no_more) {
+    if (readable_octets(tcb) >= std::max(tcb.user.receive_lowat, 1U) || no_more) {
         bits |= Readiness::kReadable;
     }
     if (no_more) {
@@ -151,6 +152,9 @@ Readiness readiness_of(const Tcb& tcb, const TcpConfig& config) {
         tcb.urgent_mark == UrgentMark::announced || tcb.urgent_mark == UrgentMark::waiting;
     if (urgent) {
         bits |= Readiness::kUrgent;
+    }
+    if (tcb.urgent_mark == UrgentMark::waiting) {
+        bits |= Readiness::kUrgentHere;
     }
     if (tcb.report != ErrorReport::Reason::none) {
         bits |= Readiness::kReport;

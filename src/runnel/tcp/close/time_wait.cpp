@@ -1,5 +1,7 @@
 #include "runnel/tcp/close/time_wait.hpp"
 
+#include <utility>
+
 namespace runnel::tcp {
 
 void TimeWaitTable::link_last(std::uint32_t index) {
@@ -20,8 +22,8 @@ void TimeWaitTable::unlink(std::uint32_t index) {
     (entry.next != kNone ? at(entry.next).previous : last_) = entry.previous;
 }
 
-std::optional<std::uint32_t> TimeWaitTable::insert(const TimeWaitEntry& entry) {
-    const auto handle = entries_.emplace(entry);
+std::optional<std::uint32_t> TimeWaitTable::insert(TimeWaitEntry entry) {
+    const auto handle = entries_.emplace(std::move(entry));
     if (handle.is_none()) {
         return std::nullopt;
     }
@@ -130,6 +132,9 @@ ControlSegment time_wait_ack(const TimeWaitEntry& entry, Instant now) {
     if (entry.timestamps) {
         ack.header.options.timestamps = TcpTimestamps{
             static_cast<std::uint32_t>(now.millis()) + entry.ts_offset, entry.ts_recent};
+    }
+    if (entry.md5 != nullptr) {
+        sign(ack.tuple, ack.header, {}, *entry.md5);
     }
     return ack;
 }

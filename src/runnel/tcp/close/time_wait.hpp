@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "runnel/base/slab.hpp"
@@ -24,7 +25,8 @@ struct TimeWaitEntry {
     std::uint8_t traffic_class = 0;  ///< as the connection had it (SHLD-22)
     std::uint8_t hop_limit = 0;      ///< 0: the host's
     Instant expires;
-    Instant last_answer;  ///< for tcp_invalid_ratelimit
+    Instant last_answer;                    ///< for tcp_invalid_ratelimit
+    std::unique_ptr<Md5Key> md5 = nullptr;  ///< as the connection had it
     std::uint32_t previous = 0xffff'ffff;
     std::uint32_t next = 0xffff'ffff;
 };
@@ -34,7 +36,7 @@ public:
     explicit TimeWaitTable(std::uint32_t limit) : entries_(limit) {}
 
     /// Adds an entry at the end of the queue; nothing when the table is full.
-    std::optional<std::uint32_t> insert(const TimeWaitEntry& entry);
+    std::optional<std::uint32_t> insert(TimeWaitEntry entry);
     [[nodiscard]] TimeWaitEntry& at(std::uint32_t index) {
         return *entries_.find(entries_.handle_at(index));
     }

@@ -66,6 +66,14 @@ void NewReno::on_idle(std::uint32_t initial_window) {
 
 Controller::Controller(const TcpConfig& config) : kind_(make_controller(config)) {}
 
+void Controller::use(CongestionControl control) {
+    if (control == CongestionControl::fixed) {
+        kind_ = FixedWindow(window());
+    } else {
+        kind_ = NewReno(window(), threshold());
+    }
+}
+
 const char* Controller::name() const {
     return std::holds_alternative<NewReno>(kind_) ? "newreno" : "fixed";
 }

@@ -17,7 +17,8 @@ inline constexpr std::uint32_t kMaxWindowSegments = 1u << 24;
 /// RFC 5681 with the initial window of RFC 6928, counted in segments.
 class NewReno {
 public:
-    explicit NewReno(std::uint32_t initial_window) : window_(initial_window) {}
+    explicit NewReno(std::uint32_t initial_window, std::uint32_t threshold = kUnknownThreshold)
+        : window_(initial_window), threshold_(threshold) {}
 
     [[nodiscard]] std::uint32_t window() const { return window_; }
     [[nodiscard]] std::uint32_t threshold() const { return threshold_; }
@@ -36,7 +37,7 @@ public:
 
 private:
     std::uint32_t window_;
-    std::uint32_t threshold_ = kUnknownThreshold;
+    std::uint32_t threshold_;
     std::uint32_t credit_ = 0;  ///< segments acknowledged towards the next increase
 };
 
@@ -86,6 +87,8 @@ public:
         std::visit([&](auto& c) { c.on_idle(initial_window); }, kind_);
     }
     [[nodiscard]] const char* name() const;
+    /// Another one takes over the window and the threshold (TCP_CONGESTION).
+    void use(CongestionControl control);
 
 private:
     std::variant<NewReno, FixedWindow> kind_;

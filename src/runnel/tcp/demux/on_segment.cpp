@@ -92,6 +92,10 @@ bool StackState::on_segment(ArrivingSegment&& segment, Instant now) {
 
 /// True when the segment acknowledged something new.
 bool StackState::on_connection(Connection& connection, ArrivingSegment& arriving, Instant now) {
+    const Md5Key* md5 = connection.tcb.md5.get();
+    if ((md5 != nullptr || arriving.header.options.md5) && wrongly_signed(arriving, md5, now)) {
+        return false;
+    }
     Segment segment = unwrap_segment(connection.tcb, arriving);
     Effects effects(context_, now);
     // An accept queue that is full lets no handshake end (Linux): the peer will repeat its ACK or data.
@@ -115,6 +119,9 @@ bool StackState::on_connection(Connection& connection, ArrivingSegment& arriving
 
 void StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Instant now) {
     TimeWaitEntry& entry = time_wait_.at(index);
+    if (wrongly_signed(segment, entry.md5.get(), now)) {
+        return;
+    }
     // Only a SYN needs to know who listens.
     const ListenerHandle listener =
         segment.header.flags.syn() ? listeners_.lookup(segment.tuple.local) : ListenerHandle{};
@@ -153,6 +160,15 @@ void StackState::on_time_wait(std::uint32_t index, ArrivingSegment& segment, Ins
     }
 }
 
+/// RFC 2385 §2.0: such a segment is dropped before anything of it is believed, and not answered.
+bool StackState::wrongly_signed(const ArrivingSegment& segment, const Md5Key* key, Instant now) {
+    const auto reason = check_signature(segment.tuple, segment.header, segment.payload, key);
+    if (reason) {
+        record(*reason, segment, now);
+    }
+    return reason.has_value();
+}
+
 void StackState::on_nobody(const ArrivingSegment& segment, Instant now) {
     // §3.10.7.1: everything but a RST is answered by one; nothing that came to a group address is.
     if (segment.header.flags.rst()) {
@@ -165,6 +181,9 @@ void StackState::on_nobody(const ArrivingSegment& segment, Instant now) {
         return;
     }
     record(Decision::tcp_drop_no_connection, segment, now);
+    if (segment.header.options.md5) {
+        return;  // its sender would not believe an unsigned reset
+    }
     push_control(make_reset(segment.tuple, segment.header, segment.payload_size,
                             Decision::tcp_transmit_rst_no_connection),
                  now);
@@ -202,6 +221,10 @@ bool StackState::on_icmp(const IcmpReport& report, Instant now) {
         effects.decide(t, Decision::tcp_note_icmp_soft);
         t.soft_error = report.error;
         effects.report(t, ErrorReport::Reason::icmp);
+        if (t.user.receive_errors && is_synchronized(t.state)) {
+            t.error = report.error;  // Linux: the next call fails with it, the connection goes on
+            effects.wake_reader();
+        }
     });
     return true;
 }

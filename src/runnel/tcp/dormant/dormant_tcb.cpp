@@ -8,7 +8,7 @@
 namespace runnel::tcp {
 
 // Whoever gives a Tcb something new to know decides here: is it packed, or does it keep the Tcb awake?
-static_assert(sizeof(Tcb) == 760, "a member of Tcb: give it a place in is_quiet, pack and unpack");
+static_assert(sizeof(Tcb) == 824, "a member of Tcb: give it a place in is_quiet, pack and unpack");
 
 const ConnectionOptions* OptionsTable::hold(const ConnectionOptions& options) {
     const auto entry = held_.try_emplace(options, 0).first;
@@ -90,8 +90,9 @@ bool is_quiet(const Tcb& tcb) {
     const bool nothing_lost = tcb.recovery.state == RecoveryState::open &&
                               tcb.recovery.duplicate_acks == 0 && tcb.recovery.timeouts == 0 &&
                               tcb.probes_out == 0;
-    return may_sleep(tcb) && nothing_held && nothing_to_do && nothing_urgent && nothing_lost &&
-           no_timer_but_keepalive(tcb.timers) && tcb.snd.nxt == tcb.snd.una &&
+    return may_sleep(tcb) && tcb.notices == nullptr && tcb.md5 == nullptr && nothing_held &&
+           nothing_to_do && nothing_urgent && nothing_lost && no_timer_but_keepalive(tcb.timers) &&
+           tcb.snd.nxt == tcb.snd.una &&
            tcb.send.begin() == data_begin(tcb.snd.una, tcb.fin_sent) &&
            tcb.rcv.wnd() <= std::numeric_limits<std::uint32_t>::max();
 }

@@ -8,6 +8,7 @@
 
 #include "runnel/base/ring.hpp"
 #include "runnel/base/slab.hpp"
+#include "runnel/tcp/signature/md5_signature.hpp"
 #include "runnel/tcp/stack.hpp"
 
 namespace runnel::tcp {
@@ -20,6 +21,18 @@ struct Listener {
     ConnectionOptions options;
     Ring<std::uint64_t> accept_queue;  ///< packed handles of established connections, oldest first
     bool event_queued = false;
+    std::vector<Md5Key> md5_keys;  ///< at most kMaxMd5Keys
+
+    /// The key with the longest prefix that covers `peer`, or nullptr.
+    [[nodiscard]] const Md5Key* md5_key(const IpAddress& peer) const {
+        const Md5Key* best = nullptr;
+        for (const Md5Key& key : md5_keys) {
+            if (key.covers(peer) && (best == nullptr || key.prefix > best->prefix)) {
+                best = &key;
+            }
+        }
+        return best;
+    }
 
     /// Linux: a backlog of n holds n + 1 connections.
     [[nodiscard]] bool full() const { return accept_queue.size() > backlog; }

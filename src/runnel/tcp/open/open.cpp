@@ -52,6 +52,9 @@ Connection* StackState::open(const FourTuple& tuple, std::uint32_t path_mtu,
     }
     tcb.tuple = tuple;
     tcb.user = options;
+    if (options.congestion_control) {
+        tcb.controller.use(*options.congestion_control);
+    }
     tcb.path_mtu = path_mtu;
     tcb.opened_at = now;
     tcb.last_received = now;
@@ -153,11 +156,18 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
         return record(Decision::tcp_drop_group_address, segment,
                       now);  // RFC 9293 §3.9.2.3, MUST-57
     }
+    const Md5Key* md5 = listeners_.find(handle)->md5_key(segment.tuple.remote.address);
+    if (wrongly_signed(segment, md5, now)) {
+        return;
+    }
     if (flags.ack()) {
         record(Decision::tcp_drop_ack_listen, segment, now);
-        return push_control(make_reset(segment.tuple, segment.header, segment.payload_size,
-                                       Decision::tcp_transmit_rst_no_connection),
-                            now);
+        ControlSegment reset = make_reset(segment.tuple, segment.header, segment.payload_size,
+                                          Decision::tcp_transmit_rst_no_connection);
+        if (md5 != nullptr) {
+            sign(reset.tuple, reset.header, {}, *md5);
+        }
+        return push_control(reset, now);
     }
     if (!flags.syn()) {
         return record(Decision::tcp_drop_no_syn, segment, now);
@@ -180,7 +190,11 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
     if (reuse) {
         start_beyond(tcb, not_below);
     }
+    if (md5 != nullptr) {
+        tcb.md5 = std::make_unique<Md5Key>(*md5);
+    }
     tcb.passive = true;
+    tcb.user.priority = 0;  // of the listener's options Linux keeps this one back
     tcb.embryo = true;
     tcb.listener = handle.packed();
     ++listener.embryos;

@@ -39,9 +39,10 @@ std::uint32_t congestion_room(const Tcb& tcb) {
     return window > flight ? window - flight : 0;
 }
 
-/// The urgent pointer means something for one segment only: no super-segments around it.
+/// Some segments can't be cut from a longer one.
 bool may_be_super(const Tcb& tcb, const TcpConfig& config, Seq64 seq) {
-    return config.super_segments && !(tcb.urgent_to_send && tcb.snd.up > seq);
+    // A signature is of one segment (RFC 2385), and so is the urgent pointer.
+    return config.super_segments && tcb.md5 == nullptr && !(tcb.urgent_to_send && tcb.snd.up > seq);
 }
 
 Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
@@ -79,9 +80,9 @@ Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
 
 /// Whether a segment below the MSS at the end of the data may go (§3.7.4, §3.8.6.2.1).
 Decision hold_small(const Tcb& tcb, std::uint64_t available, std::uint64_t usable,
-                    std::uint32_t mss) {
+                    std::uint32_t mss, bool complete) {
     constexpr Decision kSend = Decision::tcp_transmit_data;
-    if (tcb.fin_queued && available <= usable) {
+    if (complete && available <= usable) {
         return kSend;  // nothing will be added to it
     }
     if (tcb.override_hold) {
@@ -129,13 +130,24 @@ Plan plan_fin(const Tcb& tcb, const TcpConfig& config) {
     return plan;
 }
 
+/// Unsent octets that may share a segment: not beyond the end of a record (MSG_EOR).
+std::uint64_t until_record_end(const Tcb& tcb, Seq64 from) {
+    if (tcb.notices != nullptr) {
+        if (const auto end = tcb.notices->record_end(from)) {
+            return distance(from, std::min(*end, tcb.send.end()));
+        }
+    }
+    return tcb.unsent();
+}
+
 Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
-    const std::uint64_t available = tcb.unsent();
-    if (available == 0) {
+    if (tcb.unsent() == 0) {
         return plan_fin(tcb, config);
     }
     Plan plan;
     plan.seq = tcb.data_nxt();
+    const std::uint64_t available = until_record_end(tcb, plan.seq);
+    const bool record = available < tcb.unsent();
     plan.mss = tcb.send_mss(config);
     const std::uint64_t usable = distance(plan.seq, tcb.snd.right_edge());
     if (usable == 0) {
@@ -161,7 +173,8 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
         if (whole > 0 && more_to_come) {
             length = whole;
         } else {
-            const Decision small = hold_small(tcb, available - whole, usable - whole, plan.mss);
+            const Decision small = hold_small(tcb, available - whole, usable - whole, plan.mss,
+                                              record || tcb.fin_queued);
             if (small != Decision::tcp_transmit_data) {
                 length = whole;
                 reason = whole > 0 ? reason : small;
@@ -176,7 +189,7 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
     }
     plan.kind = Plan::Kind::data;
     plan.length = static_cast<std::uint32_t>(length);
-    plan.fin = tcb.fin_queued && length == available && length < usable;
+    plan.fin = tcb.fin_queued && !record && length == available && length < usable;
     plan.reason = urgent ? Decision::tcp_transmit_urgent : reason;
     return plan;
 }

@@ -8,6 +8,12 @@ namespace runnel::tcp {
 
 namespace {
 
+/// Whether the data that is there, or a record (MSG_EOR), ends before `end`.
+bool ends_push(const Tcb& tcb, Seq64 end) {
+    return end == tcb.send.end() ||
+           (tcb.notices != nullptr && tcb.notices->record_end(end - 1) == end);
+}
+
 std::uint16_t flags_of(const Tcb& tcb, const Plan& plan) {
     std::uint16_t bits = TcpFlags::kAck;
     switch (plan.kind) {
@@ -21,7 +27,7 @@ std::uint16_t flags_of(const Tcb& tcb, const Plan& plan) {
                 bits |= TcpFlags::kFin;
             }
             // §3.9.1.2, MUST-61 and SHLD-27: PSH on the last of the data that is there, however often pushed.
-            if (plan.length > 0 && plan.seq + plan.length == tcb.send.end()) {
+            if (plan.length > 0 && ends_push(tcb, plan.seq + plan.length)) {
                 bits |= TcpFlags::kPsh;
             }
             break;
@@ -50,15 +56,17 @@ void fill_options(Tcb& tcb, const Plan& plan, Effects& effects, TcpOptions& opti
     }
     // RFC 7323 §3.2, 7323-M7.
     const bool first_syn = syn && tcb.state == State::syn_sent;
-    if (first_syn ? effects.config().timestamps : tcb.options.timestamps) {
+    // Beside a signature there is no room for timestamps and SACK blocks: Linux offers SACK alone.
+    const bool offered = effects.config().timestamps && tcb.md5 == nullptr;
+    if (first_syn ? offered : tcb.options.timestamps) {
         options.timestamps =
             TcpTimestamps{tcb.timestamp(effects.now), first_syn ? 0 : tcb.options.ts_recent};
     }
     // RFC 2018 §4, 2018-M2.
-    if (syn || !tcb.options.sack || plan.kind == Plan::Kind::reset) {
+    const std::size_t most = tcb.most_sack_blocks();
+    if (syn || !tcb.options.sack || most == 0 || plan.kind == Plan::Kind::reset) {
         return;
     }
-    const std::size_t most = options.timestamps ? 3 : 4;
     if (tcb.duplicate_pending) {
         options.sack.push_back(tcb.duplicate);  // RFC 2883 §4: first, and once
         tcb.duplicate_pending = false;
@@ -77,6 +85,20 @@ void fill_urgent(const Tcb& tcb, const Plan& plan, TcpHeader& header) {
     const std::uint64_t pointer = std::min<std::uint64_t>(distance(plan.seq, tcb.snd.up), 65'535);
     header.flags.bits |= TcpFlags::kUrg;
     header.urgent_pointer = static_cast<std::uint16_t>(pointer);
+}
+
+/// Whom it concerns that octets have left: who asked to be told, and a writer who waits until little is unsent.
+void note_first_time_sent(Tcb& tcb, Effects& effects) {
+    if (tcb.notices != nullptr) {
+        tcb.notices->sent(tcb.snd.nxt, effects.now);
+        if (tcb.notices->waiting()) {
+            effects.wake_reader();
+        }
+    }
+    if (tcb.writer_waits && tcb.user.notsent_lowat != 0 && tcb.has_send_room(effects.config())) {
+        tcb.writer_waits = false;
+        effects.wake_writer();
+    }
 }
 
 void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
@@ -119,6 +141,7 @@ void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
             if (plan.length > 0) {
                 tcb.last_data_sent = effects.now;
             }
+            note_first_time_sent(tcb, effects);
             break;
         }
         case Plan::Kind::retransmission:
@@ -224,6 +247,9 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
         header.window =
             static_cast<std::uint16_t>(std::min<std::uint32_t>(tcb.receive_limit, 65'535));
     }
+    if (tcb.md5 != nullptr) {
+        sign(tcb.tuple, header, out.payload, *tcb.md5);
+    }
     note_sent(tcb, plan, effects);
     effects.decide_sent(tcb, plan.reason, header, plan.length);
     if (plan.kind == Plan::Kind::reset) {
@@ -264,7 +290,8 @@ void settle_timers(Tcb& tcb, const Plan& plan, Effects& effects) {
         timers.cancel(Timer::keepalive);
     }
     if (tcb.orphan && tcb.state == State::fin_wait_2 && !timers.armed(Timer::fin_wait_2)) {
-        timers.arm(Timer::fin_wait_2, effects.now + config.fin_timeout);
+        const Duration own = tcb.user.fin_timeout;
+        timers.arm(Timer::fin_wait_2, effects.now + (own.ns > 0 ? own : config.fin_timeout));
     }
     // Why nothing leaves, once each time the reason changes.
     const bool waits = tcb.unsent() > 0 || !tcb.retransmission.empty();
