@@ -116,7 +116,9 @@ Toy& Scene::toy(Side side, const Habits& habits) {
 // --- the network -----------------------------------------------------------------------------------------
 
 void Scene::remark(std::string text) {
-    tap_.current().remarks.push_back(std::move(text));
+    if (!text.empty()) {
+        tap_.current().remarks.push_back(std::move(text));
+    }
 }
 
 /// Shows a segment to whoever sits on the wire.
@@ -125,6 +127,7 @@ Transit Scene::carry(Side from, Segment segment, std::size_t packet) {
     if (network_) {
         network_(transit);
     }
+    tap_.packet(packet).lost = transit.lost;
     std::vector<std::byte>& delivered = tap_.packet(packet).delivered;
     if (transit.changed) {
         delivered = packet_of(transit.segment);
@@ -316,7 +319,8 @@ Outcome Scene::outcome() {
         tap_.take_reasons(side, captured_[index_of(side)]);
     }
     const std::string name = config_.rule ? "with the rule" : "without it";
-    return {tap_.capture(name, first_shown_), std::move(facts_), std::move(shown_), drawn_};
+    return {tap_.capture(name, first_shown_, now() - config_.delay * 2), std::move(facts_),
+            std::move(shown_), drawn_};
 }
 
 }  // namespace runnel::lab

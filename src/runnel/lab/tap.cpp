@@ -54,14 +54,16 @@ void Tap::take_reasons(Side host, Bytes capture) {
     }
 }
 
-std::vector<std::byte> Tap::capture(const std::string& name, std::size_t first) const {
+std::vector<std::byte> Tap::capture(const std::string& name, std::size_t first,
+                                    Instant settled) const {
     std::vector<std::byte> bytes;
     report::PcapngWriter writer(bytes, {});
     const std::uint32_t interface = writer.add_interface(name, LinkLayer::raw_ip);
     for (std::size_t i = first; i < packets_.size(); ++i) {
         const Packet& packet = packets_[i];
         std::vector<std::string> comments = packet.remarks;
-        if (!packet.arrived && packet.remarks.empty()) {
+        const bool overdue = !packet.arrived && packet.sent < settled;
+        if ((packet.lost || overdue) && packet.remarks.empty()) {
             comments.emplace_back("lost on the way");
         }
         comments.insert(comments.end(), packet.reasons.begin(), packet.reasons.end());

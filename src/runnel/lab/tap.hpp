@@ -31,6 +31,7 @@ public:
         std::vector<std::string> remarks;  ///< of the lesson: "lost on the way"
         std::vector<std::string> reasons;  ///< of the hosts: "sent: tcp_transmit_syn — …"
         bool arrived = false;
+        bool lost = false;       ///< the lesson's network has lost it
         bool explained = false;  ///< its sender has told why
     };
 
@@ -44,9 +45,10 @@ public:
 
     /// Takes the reasons and arrivals out of a host's own capture (pcapng).
     void take_reasons(Side host, Bytes capture);
-    /// The packets from `first` on as one pcapng whose only interface is called `name`. Segments that did
-    /// not arrive are marked as lost.
-    [[nodiscard]] std::vector<std::byte> capture(const std::string& name, std::size_t first) const;
+    /// The packets from `first` on as one pcapng whose only interface is called `name`. What the lesson has
+    /// lost, and what was sent before `settled` and has not arrived, is marked as lost.
+    [[nodiscard]] std::vector<std::byte> capture(const std::string& name, std::size_t first,
+                                                 Instant settled) const;
 
 private:
     [[nodiscard]] Packet* find(Side host, bool outbound, Instant time, Bytes bytes);

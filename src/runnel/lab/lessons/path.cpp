@@ -56,8 +56,8 @@ Outcome slow_start(bool rule) {
     scene.run_for(seconds(1));
     const std::size_t needed = (kText + 1447) / 1448;  // with timestamps
     const std::size_t sent = scene.count(Side::left, has_text);
-    scene.draw_only(120);
-    scene.fact("segments sent, by round trip", by_round_trip(scene, begun, milliseconds(100), 6));
+    scene.draw_only(rule ? 120 : 48);
+    scene.fact("segments sent, by round trip", by_round_trip(scene, begun, milliseconds(100), 8));
     scene.fact("dropped at the slow link", scene.dropped_by_queue());
     scene.fact("segments sent again", sent - std::min(needed, sent));
     scene.fact("500 kB have arrived after", took);
@@ -105,13 +105,16 @@ Outcome path_mtu(bool rule) {
     Scene scene({.rule = rule});
     constexpr std::size_t kMtu = 1400;
     const IpAddress router = scene.stranger(0).address;
+    bool first = true;
     scene.set_network([&](Transit& transit) {
         const std::vector<std::byte> packet = packet_of(transit.segment);
         if (transit.from != Side::left || packet.size() <= kMtu) {
             return;
         }
         transit.lost = true;
-        scene.remark("too large for a link on the way, whose MTU is 1400; it says: don't fragment");
+        scene.remark(first ? "too large for a link on the way, whose MTU is 1400, and not to be "
+                             "fragmented"
+                           : "too large");
         if (rule) {
             const Bytes quote = Bytes(packet).first(28);
             std::vector<std::byte> icmp(kIcmpHeaderSize + quote.size());
@@ -119,10 +122,12 @@ Outcome path_mtu(bool rule) {
                 Icmpv4Message::unreachable(Icmpv4Message::fragmentation_needed, quote, kMtu), icmp);
             const auto error =
                 ip_packet(router, transit.segment.source.address, kProtocolIcmpv4, icmp);
-            scene.after(milliseconds(5), [&scene, error] {
-                scene.inject_packet(Side::left, error, "the router in front of that link");
+            const std::string remark = first ? "the router in front of that link" : "";
+            scene.after(milliseconds(5), [&scene, error, remark] {
+                scene.inject_packet(Side::left, error, remark);
             });
         }
+        first = false;
     });
     constexpr std::size_t kText = 6000;
     scene.serve(Side::right);
@@ -150,7 +155,7 @@ std::span<const Lesson> path_lessons() {
             "NewReno: the window follows what the path can carry",
             "No congestion control: a fixed window of 400 segments",
             "The path carries 83 segments a round trip and queues 30. Slow start finds that out by "
-            "doubling: 10, 20, 40, 80 segments. At the first loss the window is halved, and grows "
+            "doubling: 10, 20, 40, and then more than fits. At the first loss the window is halved, and grows "
             "by about one segment a round trip from then on. The sender with a fixed window fills "
             "the queue at once; what does not fit is dropped and must be sent again, and with many "
             "such senders the path would carry little else: congestion collapse.",
