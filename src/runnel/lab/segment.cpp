@@ -41,9 +41,8 @@ std::optional<Segment> segment_of(Bytes packet) {
     segment.header = parsed.header;
     segment.source = {ip.header.source, parsed.header.source_port};
     segment.destination = {ip.header.destination, parsed.header.destination_port};
-    for (const std::byte octet : tcp.subspan(parsed.header.header_length)) {
-        segment.text += static_cast<char>(octet);
-    }
+    const Bytes text = tcp.subspan(parsed.header.header_length);
+    segment.text.assign(reinterpret_cast<const char*>(text.data()), text.size());
     return segment;
 }
 

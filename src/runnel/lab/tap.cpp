@@ -1,12 +1,19 @@
 #include "runnel/lab/tap.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "runnel/base/check.hpp"
 #include "runnel/report/capture_reader.hpp"
 #include "runnel/report/pcapng_writer.hpp"
 
 namespace runnel::lab {
+
+namespace {
+bool same(Bytes a, Bytes b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+}  // namespace
 
 std::size_t Tap::add(Instant now, Side from, Bytes bytes) {
     Packet& packet = packets_.emplace_back();
@@ -34,7 +41,7 @@ Tap::Packet* Tap::find(Side host, bool outbound, Instant time, Bytes bytes) {
         const bool mine = packet.from == host;
         const bool taken = outbound ? packet.explained : packet.arrived;
         return mine == outbound && !taken &&
-               std::ranges::equal(outbound ? packet.bytes : packet.delivered, bytes);
+               same(outbound ? packet.bytes : packet.delivered, bytes);
     });
     return found == packets_.end() ? nullptr : &*found;
 }
