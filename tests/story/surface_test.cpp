@@ -229,6 +229,21 @@ TEST_F(Signed, ASignatureNobodyAskedFor) {
     sends_nothing();
 }
 
+TEST_F(Signed, TwoSackBlocksFitBesideASignature) {
+    opens();
+    (void)sent();
+    arrives(with_signature(syn_ack(1).mss(1000).sack_ok()));
+    (void)sent();
+    for (const std::uint32_t at : {11u, 21u, 31u}) {
+        arrives(with_signature(ack(at, 1).text("12345")));
+    }
+    const auto all = sent();
+    ASSERT_EQ(all.size(), 3u) << describe_all(all);
+    EXPECT_EQ(all[2].options.sack.size(), 2u);
+    EXPECT_TRUE(all[2].options.md5);
+    EXPECT_EQ(tcp_options_size(all[2].options), 40u);
+}
+
 TEST_F(Signed, TimeWaitKeepsTheKey) {
     opens();
     (void)sent();

@@ -195,6 +195,19 @@ TEST(TcpSegment, SackBlocks) {
         parse_tcp(with_options("050c 00000001 00000002 0000", false)).header.options.sack.empty());
 }
 
+TEST(TcpSegment, Md5Signature) {  // RFC 2385 §3.0
+    const TcpParse signed_one =
+        parse_tcp(with_options("0101 1312 00010203 04050607 08090a0b 0c0d0e0f", false));
+    ASSERT_FALSE(signed_one.error);
+    ASSERT_TRUE(signed_one.header.options.md5);
+    for (std::size_t i = 0; i < 16; ++i) {
+        EXPECT_EQ((*signed_one.header.options.md5)[i], static_cast<std::byte>(i));
+    }
+    EXPECT_EQ(tcp_options_size(signed_one.header.options), 20U);
+    // Of another length it is nothing we know.
+    EXPECT_FALSE(parse_tcp(with_options("1306 00010203 0000", false)).header.options.md5);
+}
+
 TEST(TcpSegment, FlagsAndReservedBits) {
     auto bytes = with_options("");
     bytes[12] = std::byte{0x5f};  // AE and the three reserved bits
