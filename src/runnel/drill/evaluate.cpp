@@ -91,7 +91,9 @@ bool name_field(const Field& field, SocketName& out, std::optional<Trouble>& tro
         out.address = *address;
         return true;
     }
-    if (name.empty() && value.is(Kind::ellipsis)) {
+    // FreeBSD's lengths say nothing that the family doesn't.
+    if (name == "sa_len" || name == "sin_len" || name == "sin6_len" || name == "sin_zero" ||
+        (name.empty() && value.is(Kind::ellipsis))) {
         return true;
     }
     trouble = expression_trouble(

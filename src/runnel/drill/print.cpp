@@ -60,7 +60,10 @@ std::string joined(const std::vector<Expression>& parts, std::string_view betwee
 /// The operand of - and &: in brackets where the sign would become part of a number.
 std::string operand(const Expression& part) {
     const std::string text = print(part);
-    const bool digits = is_digit(text.front()) || (text.front() == '.' && is_digit(text[1]));
+    const std::string_view begin = std::string_view(text).substr(0, 2);
+    const bool digits =
+        !begin.empty() &&
+        (is_digit(begin.front()) || (begin.size() == 2 && begin[0] == '.' && is_digit(begin[1])));
     return digits || part.is(Kind::either) ? fmt::format("({})", text) : text;
 }
 

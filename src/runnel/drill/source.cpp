@@ -144,8 +144,8 @@ bool Preparer::step() {
         copy_until("}%", true);
     } else if (c == '#' && at_line_start()) {
         return line_directive();
-    } else if (c == '#' && at_ > 0 && (in()[at_ - 1] == ' ' || in()[at_ - 1] == '\t')) {
-        drop(rest_of_line().size());
+    } else if (c == '#' && in()[at_ - 1] == ' ' && peek(1) == ' ') {
+        drop(rest_of_line().size());  // and not "(Unknown error #5)"
     } else if (c == '-' && at_line_start() && (next_is("-D") || next_is("--define"))) {
         return define_option();
     } else if (is_word_start(c)) {

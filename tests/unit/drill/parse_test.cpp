@@ -239,6 +239,11 @@ sysctl -q net.ipv4.tcp_x=1`
               " assert tcpi_snd_cwnd == 10, \"a // b\" ");
 }
 
+TEST(DrillScripts, AHashIsARemarkOnlyBetweenBlanks) {
+    const Script script = parsed("# a\n0 f(1) = -1 EIO (Unknown error #5)  # b\n#c\n");
+    EXPECT_EQ(std::get<Syscall>(script.events[0].what).note, "Unknown error #5");
+}
+
 TEST(DrillDefines, AreSubstitutedAsWordsAndDecideIfdefs) {
     const Script script = parsed(R"(--define=MSS=1000
 -D LIMIT=MSS

@@ -157,6 +157,7 @@ TEST(DrillEvaluate, SocketAddresses) {
     EXPECT_EQ(v6->flow_info, 5u);
     EXPECT_EQ(v6->scope_id, 3u);
     EXPECT_EQ(*socket_name_of(argument("...")), SocketName{});
+    EXPECT_EQ(socket_name_of(argument("{sin_len=16, sin_port=htons(5), sin_zero=...}"))->port, 5);
     EXPECT_EQ(*socket_name_of(argument("{sa_family=..., sin_port=..., sin_addr=...}")),
               SocketName{});
     EXPECT_FALSE(socket_name_of(argument("3")));
