@@ -1,6 +1,7 @@
 // A host of a run with what stands around it: its clock, its rings, and what faults make of them.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -52,6 +53,16 @@ struct Machine {
     std::uint64_t refusals_before = 0;
     Instant late_deadline;  ///< the deadline for which `late_by` has been drawn
     Duration late_by = {};
+
+    /// Connections looked for lately, by a mixture of their ports: packets come in rows.
+    struct Known {
+        FourTuple tuple;
+        tcp::ConnectionHandle handle;
+    };
+    std::array<Known, 8> known;
+    [[nodiscard]] Known& known_place(const FourTuple& tuple) {
+        return known[(tuple.local.port ^ tuple.remote.port) % known.size()];
+    }
 
     [[nodiscard]] Host& host() { return life->host; }
 };

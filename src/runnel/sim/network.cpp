@@ -203,9 +203,11 @@ void Network::enter(std::uint8_t number, unsigned side, Packet* packet, Duration
         return fly(number, side, packet, now, later);
     }
     way.busy_until = std::max(way.busy_until, now);
-    // In microseconds, so that a full second of a 100 Gbit/s line doesn't overflow.
+    // In parts, so that no product leaves 64 bits.
+    const std::int64_t ahead = (way.busy_until - now).ns;
+    const auto rate = static_cast<std::int64_t>(way.rate);
     const std::int64_t waiting =
-        (way.busy_until - now).micros() * (static_cast<std::int64_t>(way.rate) / 1'000'000 + 1);
+        ahead / kSecond * rate + ahead % kSecond / 1'000 * rate / 1'000'000;
     if (waiting > way.spec->queue_bytes) {
         ++counters_.queue_drops;
         return lose(packet, Loss::queue, number, side);

@@ -106,6 +106,7 @@ void Simulation::plug(Machine& machine) {
     machine.life.emplace(
         host_config(scenario_, *machine.spec, machine.incarnation, options_.recorder_capacity));
     machine.link_of_interface.clear();
+    machine.known = {};
     Host& host = machine.host();
     const Instant local = machine.clock.local(now_);
     for (const std::uint8_t link : network_.links_of(id)) {
@@ -437,10 +438,21 @@ void Simulation::drain_losses() {
 // --- those who watch ----------------------------------------------------------------------------------------
 
 void Simulation::connection_of(Event& event, const FourTuple& tuple) {
-    const tcp::Inspection& window = machines_[event.host]->life->window;
+    Machine& machine = *machines_[event.host];
+    const tcp::Inspection& window = machine.life->window;
+    Machine::Known& known = machine.known_place(tuple);
+    if (known.tuple == tuple) {
+        const tcp::Tcb* tcb = window.awake(known.handle);
+        if (tcb != nullptr && !tcb->detached && tcb->tuple == tuple) {
+            event.connection = known.handle.packed();
+            event.tcb = tcb;
+            return;
+        }
+    }
     if (const auto handle = window.find(tuple)) {
         event.connection = handle->packed();
         event.tcb = window.awake(*handle);
+        known = {tuple, *handle};
     }
 }
 

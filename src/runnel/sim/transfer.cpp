@@ -1,6 +1,9 @@
 #include "runnel/sim/transfer.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
 
 #include "runnel/base/check.hpp"
 
@@ -22,25 +25,46 @@ std::byte pattern_octet(std::uint64_t seed, std::uint64_t offset) {
     return static_cast<std::byte>((pattern_word(seed, offset / 8) >> (8 * (offset % 8))) & 0xff);
 }
 
+namespace {
+/// The word as it lies in memory: its lowest octet first, whatever the machine.
+std::array<std::byte, 8> octets_of(std::uint64_t word) {
+    if constexpr (std::endian::native == std::endian::big) {
+        word = std::byteswap(word);
+    }
+    return std::bit_cast<std::array<std::byte, 8>>(word);
+}
+}  // namespace
+
 void fill_pattern(std::uint64_t seed, std::uint64_t offset, MutableBytes out) {
-    std::uint64_t word = 0;
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        const std::uint64_t at = offset + i;
-        if (i == 0 || at % 8 == 0) {
-            word = pattern_word(seed, at / 8);
-        }
-        out[i] = static_cast<std::byte>((word >> (8 * (at % 8))) & 0xff);
+    std::size_t i = 0;
+    for (; i < out.size() && (offset + i) % 8 != 0; ++i) {
+        out[i] = pattern_octet(seed, offset + i);
+    }
+    for (; i + 8 <= out.size(); i += 8) {
+        const auto word = octets_of(pattern_word(seed, (offset + i) / 8));
+        std::memcpy(out.data() + i, word.data(), word.size());
+    }
+    for (; i < out.size(); ++i) {
+        out[i] = pattern_octet(seed, offset + i);
     }
 }
 
 std::size_t compare_pattern(std::uint64_t seed, std::uint64_t offset, Bytes bytes) {
-    std::uint64_t word = 0;
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        const std::uint64_t at = offset + i;
-        if (i == 0 || at % 8 == 0) {
-            word = pattern_word(seed, at / 8);
+    std::size_t i = 0;
+    const auto same = [&] { return bytes[i] == pattern_octet(seed, offset + i); };
+    for (; i < bytes.size() && (offset + i) % 8 != 0; ++i) {
+        if (!same()) {
+            return i;
         }
-        if (bytes[i] != static_cast<std::byte>((word >> (8 * (at % 8))) & 0xff)) {
+    }
+    for (; i + 8 <= bytes.size(); i += 8) {
+        const auto word = octets_of(pattern_word(seed, (offset + i) / 8));
+        if (std::memcmp(bytes.data() + i, word.data(), word.size()) != 0) {
+            break;
+        }
+    }
+    for (; i < bytes.size(); ++i) {
+        if (!same()) {
             return i;
         }
     }

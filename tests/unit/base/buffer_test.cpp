@@ -147,5 +147,31 @@ TEST(Slab, IsWalkedInPieces) {
     EXPECT_EQ(slab.visit(at, 64, [&](auto, Tenant&) { ADD_FAILURE(); }), at);
 }
 
+TEST(BufferPool, RefusesEveryNthAllocationWhenAskedTo) {
+    BufferPool pool(1u << 20);
+    pool.refuse_every(3, 2);
+    std::string given;
+    for (int i = 0; i < 9; ++i) {
+        given += pool.allocate(100) ? 'y' : 'n';
+    }
+    EXPECT_EQ(given, "yynyynyyy");
+    EXPECT_EQ(pool.refusals(), 2U);
+    pool.refuse_every(1, 0);
+    EXPECT_FALSE(pool.allocate(100));
+    EXPECT_TRUE(pool.copy(as_bytes("x")).empty());
+    pool.refuse_every(0, 0);
+    EXPECT_TRUE(pool.allocate(100));
+}
+
+TEST(BufferPool, ASmallerLimitHoldsForWhatComes) {
+    BufferPool pool(1u << 20);
+    const ChunkRef held = pool.allocate(100);
+    pool.set_limit(0);
+    EXPECT_FALSE(pool.allocate(100));
+    EXPECT_EQ(pool.bytes_in_use(), kSmallChunk);
+    pool.set_limit(2 * kSmallChunk);
+    EXPECT_TRUE(pool.allocate(100));
+}
+
 }  // namespace
 }  // namespace runnel
