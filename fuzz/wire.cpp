@@ -28,7 +28,8 @@ IpAddress host_b() {
 
 bool same(const TcpOptions& a, const TcpOptions& b) {
     return a.mss == b.mss && a.window_scale == b.window_scale &&
-           a.sack_permitted == b.sack_permitted && a.timestamps == b.timestamps && a.sack == b.sack;
+           a.sack_permitted == b.sack_permitted && a.timestamps == b.timestamps &&
+           a.sack == b.sack && a.fast_open == b.fast_open;
 }
 
 void check_tcp(Bytes bytes) {
@@ -39,7 +40,7 @@ void check_tcp(Bytes bytes) {
     const TcpHeader& header = first.header;
     FUZZ_CHECK(header.header_length >= 20 && header.header_length <= bytes.size());
     FUZZ_CHECK(header.flags.syn() || !(header.options.mss || header.options.window_scale ||
-                                       header.options.sack_permitted));
+                                       header.options.sack_permitted || header.options.fast_open));
     const std::size_t size = 20 + tcp_options_size(header.options);
     FUZZ_CHECK(size % 4 == 0);
     if (size > 60) {

@@ -101,6 +101,7 @@ void SocketLayer::end(SocketId id, Socket& socket, bool reset, Instant now) {
     if (!md5_keys_.empty()) {
         md5_keys_.erase(id.packed());
     }
+    fast_open_keys_.erase(id.packed());
     sockets_.erase(id);
 }
 

@@ -102,6 +102,11 @@ enum class SocketOption : std::uint8_t {
     domain,              ///< SO_DOMAIN (AF_INET 2, AF_INET6 10), read only
     protocol,            ///< SO_PROTOCOL (6, 17), read only
     mtu,                 ///< IP_MTU of a connection, read only
+    syn_count,           ///< TCP_SYNCNT, 1..127
+    defer_accept,        ///< TCP_DEFER_ACCEPT: seconds, moved up to whole timeouts of a SYN,ACK
+    fast_open,  ///< TCP_FASTOPEN of a listener: connections before their handshake's end; 0: off
+    fast_open_connect,  ///< TCP_FASTOPEN_CONNECT: connect waits for the first data, if there is a cookie
+    fast_open_no_cookie,  ///< TCP_FASTOPEN_NO_COOKIE
 };
 
 /// A socket whose readiness may have changed, with its readiness now.
@@ -169,12 +174,20 @@ public:
     /// A datagram; `from` is set to its sender. What does not fit in `into` is cut off.
     Result<std::size_t> receive_from(SocketId socket, MutableBytes into, Endpoint& from,
                                      Instant now);
+    /// sendto with MSG_FASTOPEN: connects, and sends what fits with the SYN where the server's cookie is known (the
+    /// count of it); else in_progress, nothing is queued, and the SYN asks for a cookie. Later as `send`, with
+    /// connection_already_in_progress or already_connected as connect(2) has them. not_supported where
+    /// tcp_fastopen lacks 1.
+    Result<std::size_t> send_fast_open(SocketId socket, Bytes bytes, const Endpoint& remote,
+                                       MessageFlags flags, Instant now);
     /// Bytes to be read at once (FIONREAD) and SIOCATMARK; both of streams only.
     [[nodiscard]] Result<std::size_t> available(SocketId socket) const;
     [[nodiscard]] Result<bool> at_mark(SocketId socket) const;
 
     // --- options and names ---------------------------------------------------------------------------------
     Status set_option(SocketId socket, SocketOption option, std::int64_t value, Instant now);
+    /// TCP_FASTOPEN_KEY of a listener: 16 octets, or 32 with the key before.
+    Status set_fast_open_keys(SocketId socket, Bytes keys);
     /// Reading `error` clears it; its value is an Errc.
     Result<std::int64_t> get_option(SocketId socket, SocketOption option);
     /// TCP_CONGESTION: argument_invalid for a name that is not known (Linux says ENOENT), of streams only.
@@ -269,6 +282,14 @@ private:
     void remember_datagram(SocketId id, std::uint64_t handle);
     [[nodiscard]] tcp::Readiness datagram_readiness(const Socket& socket) const;
 
+    // Options of opening (socket_fast_open.cpp).
+    [[nodiscard]] static bool is_opening_option(SocketOption option);
+    Status set_opening_option(Socket& socket, SocketOption option, std::int64_t value, Instant now);
+    [[nodiscard]] std::int64_t opening_option(const Socket& socket, SocketOption option) const;
+    [[nodiscard]] bool fast_open_client() const;
+    [[nodiscard]] bool waits_for_data(const Socket& socket) const;
+    void use_fast_open_keys(SocketId id, const Socket& socket);
+
     // Options (socket_options.cpp).
     Status set_socket_level(Socket& socket, SocketOption option, std::int64_t value);
     static Status set_switch(tcp::ConnectionOptions& options, SocketOption option, bool on);
@@ -300,6 +321,7 @@ private:
     std::vector<std::uint64_t> socket_of_listener_;
     std::vector<std::uint64_t> socket_of_datagram_;
     std::map<std::uint64_t, std::vector<tcp::Md5Key>> md5_keys_;  ///< by packed SocketId
+    std::map<std::uint64_t, tcp::FastOpenKeys> fast_open_keys_;  ///< by packed SocketId
 };
 
 }  // namespace runnel

@@ -88,6 +88,9 @@ Status SocketLayer::set_option(SocketId id, SocketOption option, std::int64_t va
          option == SocketOption::hop_limit)) {
         return fail(Errc::option_not_supported);
     }
+    if (is_opening_option(option)) {
+        return set_opening_option(*socket, option, value, now);
+    }
     tcp::ConnectionOptions changed = options_of(*socket);
     Status set = is_switch(option) ? set_switch(changed, option, value != 0)
                                    : set_value(changed, option, value);
@@ -214,8 +217,12 @@ Result<std::int64_t> SocketLayer::get_option(SocketId id, SocketOption option) {
         case SocketOption::reuse_port: return fail(Errc::option_not_supported);
         default: break;
     }
-    if (socket->type == SocketType::datagram && is_tcp_level(option)) {
+    if (socket->type == SocketType::datagram &&
+        (is_tcp_level(option) || is_opening_option(option))) {
         return fail(Errc::option_not_supported);
+    }
+    if (is_opening_option(option)) {
+        return opening_option(*socket, option);
     }
     return connection_level(*socket, option);
 }

@@ -54,6 +54,7 @@ Status SocketLayer::listen(SocketId id, std::uint32_t backlog, Instant now) {
     socket->options_changed = false;
     remember(socket_of_listener_, socket->handle, id);
     use_md5_keys(id, *socket, now);
+    use_fast_open_keys(id, *socket);
     return {};
 }
 
@@ -147,7 +148,10 @@ Status SocketLayer::start_connect(SocketId id, Socket& socket, const Endpoint& r
         return fail(Errc::network_unreachable);
     }
     const Endpoint local{source.value_or(route->source), socket.local.port};
-    const auto connection = host_.tcp().connect(local, target, route->mtu, options_of(socket), now);
+    const tcp::ConnectionOptions& options = options_of(socket);
+    const bool waits =
+        options.fast_open && host_.tcp().fast_open_ready({local, target}, options, now);
+    const auto connection = host_.tcp().connect(local, target, route->mtu, options, now);
     if (!connection) {
         // connect(2) says EADDRNOTAVAIL of a four-tuple that exists; EADDRINUSE is bind's word.
         return fail(connection.error() == Errc::address_in_use ? Errc::address_not_available
@@ -156,11 +160,12 @@ Status SocketLayer::start_connect(SocketId id, Socket& socket, const Endpoint& r
     socket.handle = connection->packed();
     socket.options.reset();  // the connection has them now
     socket.phase = Phase::connection;
-    socket.connect_reported = false;
+    socket.connect_reported = waits;
     socket.handshake_over = false;
     remember(socket_of_connection_, socket.handle, id);
     use_md5_keys(id, socket, now);
-    return fail(Errc::in_progress);
+    // Fast Open: the SYN waits for the first data, and connect(2) is done.
+    return waits ? Status{} : fail(Errc::in_progress);
 }
 
 /// A further connect() tells how the first one ended, once.
@@ -206,6 +211,9 @@ Result<tcp::ConnectionHandle> SocketLayer::data_connection(Socket& socket, bool 
     const auto handle = connection_of(socket);
     if (!socket.handshake_over) {
         const State state = state_of(socket);
+        if (sending && waits_for_data(socket)) {
+            return handle;
+        }
         if (state == State::syn_sent || state == State::syn_received) {
             return fail(
                 Errc::would_block);  // as Linux: nothing is queued before the handshake ends

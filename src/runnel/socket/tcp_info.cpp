@@ -89,6 +89,7 @@ void fill_counts(const ConnectionStatus& s, TcpInfo& info) {
     info.tcpi_reord_seen = s.reorderings;
     info.tcpi_rcv_ooopack = s.out_of_order_received;
     info.tcpi_notsent_bytes = saturated<std::uint32_t>(s.unsent);
+    info.tcpi_fastopen_client_fail = static_cast<std::uint8_t>(s.fast_open_failure);
 }
 
 void fill_windows(const ConnectionStatus& s, TcpInfo& info) {
@@ -205,9 +206,9 @@ TcpInfo make_tcp_info(const ConnectionStatus& s, const tcp::TcpConfig& config, I
     info.tcpi_retransmits = static_cast<std::uint8_t>(s.retransmits);
     info.tcpi_probes = static_cast<std::uint8_t>(s.probes);
     info.tcpi_backoff = static_cast<std::uint8_t>(s.backoff);
-    info.tcpi_options = static_cast<std::uint8_t>((s.has_timestamps ? kTcpiOptTimestamps : 0) |
-                                                  (s.has_sack ? kTcpiOptSack : 0) |
-                                                  (s.has_window_scale ? kTcpiOptWscale : 0));
+    info.tcpi_options = static_cast<std::uint8_t>(
+        (s.has_timestamps ? kTcpiOptTimestamps : 0) | (s.has_sack ? kTcpiOptSack : 0) |
+        (s.has_window_scale ? kTcpiOptWscale : 0) | (s.syn_data ? kTcpiOptSynData : 0));
     if (s.has_window_scale) {
         info.tcpi_snd_wscale = s.snd_wscale;
         info.tcpi_rcv_wscale = s.rcv_wscale;

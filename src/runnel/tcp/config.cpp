@@ -21,6 +21,7 @@ TcpConfig linux_config() {
     config.receive_buffer = 32U << 20;  // tcp_rmem[2] since 6.16
     config.initial_receive_window = 65'535;
     config.rfc1337 = false;
+    config.fast_open_blackhole_timeout = {};  // since 5.14
     return config;
 }
 
@@ -30,6 +31,8 @@ TcpConfig rfc_config() {
     config.syn_retries =
         7;  // RFC 9293 MUST-23: R2 of a SYN at least 3 minutes; 7 give up after 255 s
     config.synack_retries = 7;
+    config.syn_cookies = 0;
+    config.fast_open = 0;         // RFC 7413 is experimental
     config.rto_min = seconds(1);  // RFC 6298 §2.4
     config.linux_rto = false;
     config.initial_window_segments = 3;          // RFC 5681 §3.1 for an MSS from 1096 to 2190
@@ -214,6 +217,38 @@ bool set_receive_buffer(TcpConfig& config, std::string_view value) {
     config.receive_buffer = size.value_or(config.receive_buffer);
     return size.has_value();
 }
+/// Eight hexadecimal digits four times, with hyphens between them: 32-bit numbers whose octets are the key's, least
+/// first (Linux).
+std::optional<SipKey> fast_open_key(std::string_view text) {
+    constexpr std::size_t kDigits = 8;
+    std::array<std::uint64_t, 4> words{};
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        const std::string_view digits = text.substr(0, kDigits);
+        const char* end = digits.data() + digits.size();
+        const auto [stop, error] = std::from_chars(digits.data(), end, words[i], 16);
+        if (error != std::errc{} || stop != end || digits.size() != kDigits) {
+            return std::nullopt;
+        }
+        text.remove_prefix(kDigits);
+        const bool last = i + 1 == words.size();
+        if (last ? !text.empty() : !text.starts_with('-')) {
+            return std::nullopt;
+        }
+        text.remove_prefix(last ? 0 : 1);
+    }
+    return SipKey{words[0] | words[1] << 32, words[2] | words[3] << 32};
+}
+bool set_fast_open_key(TcpConfig& config, std::string_view value) {
+    const std::size_t comma = value.find(',');
+    const auto primary = fast_open_key(value.substr(0, comma));
+    const bool two = comma != std::string_view::npos;
+    const auto backup = two ? fast_open_key(value.substr(comma + 1)) : std::nullopt;
+    if (!primary || (two && !backup)) {
+        return false;
+    }
+    config.fast_open_keys = FastOpenKeys{*primary, backup};
+    return true;
+}
 bool set_congestion_control(TcpConfig& config, std::string_view value) {
     if (value == "reno" || value == "new_reno") {
         config.congestion_control = CongestionControl::new_reno;
@@ -238,6 +273,17 @@ constexpr std::array kFields = {
     time<&C::syn_rto, kMilli>("syn_rto_ms", 1, 120'000, "first timeout of a SYN, in ms"),
     count<&C::max_syn_backlog>("tcp_max_syn_backlog", 1, 1U << 20,
                                "half-open connections of a listener"),
+    count<&C::syn_cookies>("tcp_syncookies", 0, 2,
+                           "SYN cookies: 0 never, 1 when a listener's backlog is full, 2 always"),
+    count<&C::fast_open>("tcp_fastopen", 0, 0xffff,
+                         "Fast Open (RFC 7413): 1 client, 2 server, 4 and 0x200 without cookies, "
+                         "0x400 every listener; the sum of them"),
+    text(
+        "tcp_fastopen_key", &set_fast_open_key,
+        "key of Fast Open cookies, 8-8-8-8 hexadecimal digits; a comma and the old key may follow"),
+    time<&C::fast_open_blackhole_timeout, kSecond>(
+        "tcp_fastopen_blackhole_timeout_sec", 0, 1'000'000,
+        "pause of Fast Open where SYNs with data seem to be swallowed, in s; 0: none"),
     count<&C::somaxconn>("somaxconn", 1, 1U << 20, "greatest backlog of a listener"),
     flag<&C::abort_on_overflow>("tcp_abort_on_overflow", "1: a full accept queue answers with RST"),
     flag<&C::timestamps>("tcp_timestamps", "timestamps option (RFC 7323)"),

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "runnel/base/result.hpp"
+#include "runnel/base/siphash.hpp"
 #include "runnel/base/time.hpp"
 
 namespace runnel::tcp {
@@ -14,6 +16,13 @@ namespace runnel::tcp {
 enum class Profile : std::uint8_t { modern, linux_like, rfc };
 
 enum class CongestionControl : std::uint8_t { new_reno, fixed };
+
+/// What Fast Open cookies are made with (RFC 7413 §4.1.2): the key of new ones, and that of those given out
+/// before it was changed.
+struct FastOpenKeys {
+    SipKey primary;
+    std::optional<SipKey> backup;
+};
 
 /// Values of a host's TCP. Comments give Linux's name (settable with --set) and the unit.
 struct TcpConfig {
@@ -23,12 +32,22 @@ struct TcpConfig {
     bool syn_linear_timeouts = false;  ///< tcp_syn_linear_timeouts: Linux's four 1 s tries first
     std::uint32_t synack_retries = 5;  ///< tcp_synack_retries, 0..127
     std::uint32_t max_syn_backlog = 1024;  ///< tcp_max_syn_backlog: embryos of one listener
-    std::uint32_t somaxconn = 4096;        ///< somaxconn: greatest accept backlog
-    bool abort_on_overflow = false;        ///< tcp_abort_on_overflow
-    bool timestamps = true;                ///< tcp_timestamps, RFC 7323
-    bool window_scaling = true;            ///< tcp_window_scaling
-    bool sack = true;                      ///< tcp_sack
-    std::uint16_t port_low = 32768;        ///< ip_local_port_range
+    std::uint8_t syn_cookies = 1;          ///< tcp_syncookies: 1 when the backlog is full, 2 always
+    /// tcp_fastopen, the bits below: RFC 7413.
+    std::uint32_t fast_open = kFastOpenClient;
+    static constexpr std::uint32_t kFastOpenClient = 0x1, kFastOpenServer = 0x2,
+                                   kFastOpenClientNoCookie = 0x4, kFastOpenServerNoCookie = 0x200,
+                                   kFastOpenEveryListener = 0x400;
+    /// tcp_fastopen_key; without it made of the host's secret.
+    std::optional<FastOpenKeys> fast_open_keys;
+    /// tcp_fastopen_blackhole_timeout_sec; Linux 0: never pause
+    Duration fast_open_blackhole_timeout = seconds(3600);
+    std::uint32_t somaxconn = 4096;  ///< somaxconn: greatest accept backlog
+    bool abort_on_overflow = false;  ///< tcp_abort_on_overflow
+    bool timestamps = true;          ///< tcp_timestamps, RFC 7323
+    bool window_scaling = true;      ///< tcp_window_scaling
+    bool sack = true;                ///< tcp_sack
+    std::uint16_t port_low = 32768;  ///< ip_local_port_range
     std::uint16_t port_high = 60999;
     std::uint16_t minimum_mss = 48;  ///< tcp_min_snd_mss
     // Retransmission

@@ -125,6 +125,7 @@ public:
     bool established = false;  ///< SYN-RECEIVED under a listener has ended well
     bool progress = false;     ///< something of ours was acknowledged for the first time
     bool suspect = false;      ///< R1: IP is to look at the way anew
+    bool swallowed = false;    ///< the path may swallow what Fast Open sends
 
 private:
     void record(Tcb& tcb, Decision decision, const Segment& segment, std::uint32_t value);

@@ -78,6 +78,20 @@ void Stack::set_backlog(ListenerHandle handle, std::uint32_t backlog) {
         listener->backlog = std::min(backlog, state_->config().somaxconn);
     }
 }
+void Stack::set_options(ListenerHandle handle, const ConnectionOptions& options) {
+    if (Listener* listener = state_->listeners().find(handle)) {
+        listener->options = options;
+    }
+}
+void Stack::set_fast_open_keys(ListenerHandle handle, const FastOpenKeys& keys) {
+    if (Listener* listener = state_->listeners().find(handle)) {
+        listener->fast_open_keys = std::make_unique<FastOpenKeys>(keys);
+    }
+}
+bool Stack::fast_open_ready(const FourTuple& tuple, const ConnectionOptions& options,
+                            Instant now) const {
+    return state_->fast_open_ready(tuple, options, now);
+}
 void Stack::close_listener(ListenerHandle listener, Instant now) {
     state_->close_listener(listener, now);
 }

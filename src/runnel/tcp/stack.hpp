@@ -124,6 +124,11 @@ struct ConnectionOptions {
     std::uint16_t maximum_segment = 0;  ///< TCP_MAXSEG, 0: by the path
     std::uint8_t traffic_class = 0;     ///< IP_TOS / IPV6_TCLASS, without ECN bits (MUST-48)
     std::uint8_t hop_limit = 0;         ///< 0: the host's
+    std::uint8_t syn_count = 0;        ///< TCP_SYNCNT: tries of SYN or SYN,ACK again; 0: the host's
+    std::uint8_t defer_accept = 0;     ///< TCP_DEFER_ACCEPT, in timeouts of a SYN,ACK; 0: off
+    bool fast_open = false;            ///< an active OPEN asks for a Fast Open cookie, or shows it
+    bool fast_open_no_cookie = false;  ///< TCP_FASTOPEN_NO_COOKIE
+    std::uint16_t fast_open_queue = 0;  ///< TCP_FASTOPEN of a listener: connections at a time
 
     auto operator<=>(const ConnectionOptions&) const = default;
 };
@@ -209,6 +214,14 @@ public:
     /// The oldest connection whose handshake is complete; would_block when there is none.
     Result<ConnectionHandle> accept(ListenerHandle listener, Instant now);
     void set_backlog(ListenerHandle listener, std::uint32_t backlog);
+    /// Options for those that come from now on; what concerns the listener itself at once.
+    void set_options(ListenerHandle listener, const ConnectionOptions& options);
+    /// Keys of this listener's Fast Open cookies in place of the host's (TCP_FASTOPEN_KEY).
+    void set_fast_open_keys(ListenerHandle listener, const FastOpenKeys& keys);
+    /// Whether an active OPEN with option `fast_open` would wait for data to send with its SYN: a cookie is
+    /// known, or needed by nobody. `local` is the address that it would have, no port counts.
+    [[nodiscard]] bool fast_open_ready(const FourTuple& tuple, const ConnectionOptions& options,
+                                       Instant now) const;
     void close_listener(ListenerHandle listener, Instant now);
 
     /// SEND: bytes taken into the send buffer (may be fewer); would_block when it is full; broken_pipe

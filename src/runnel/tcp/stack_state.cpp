@@ -13,7 +13,14 @@ namespace runnel::tcp {
 
 namespace {
 // Each use of the secret has a key of its own (DESIGN §5).
-enum KeyUse : std::uint64_t { kIsnKey = 1, kTimestampKey = 2, kDemuxKey = 3, kPortKey = 4 };
+enum KeyUse : std::uint64_t {
+    kIsnKey = 1,
+    kTimestampKey = 2,
+    kDemuxKey = 3,
+    kPortKey = 4,
+    kCookieKey = 5,
+    kFastOpenKey = 6
+};
 }  // namespace
 
 StackState::StackState(BufferPool& pool, FlightRecorder& recorder, const TcpConfig& config,
@@ -24,6 +31,9 @@ StackState::StackState(BufferPool& pool, FlightRecorder& recorder, const TcpConf
       context_{pool_, recorder_, config_, control_, challenges_},
       isn_key_(derive_key(secret, kIsnKey)),
       timestamp_key_(derive_key(secret, kTimestampKey)),
+      cookies_(derive_key(secret, kCookieKey)),
+      fast_open_keys_(
+          config.fast_open_keys.value_or(FastOpenKeys{derive_key(secret, kFastOpenKey), {}})),
       connections_(config_, wheel_),
       time_wait_(config.max_time_wait),
       listeners_(kMaxListeners),
@@ -91,6 +101,9 @@ void StackState::finish(Connection& connection, Effects& effects, bool may_send)
     Tcb& tcb = connection.tcb;
     if (effects.established && tcb.embryo) {
         promote(connection, effects.now);
+    }
+    if (tcb.fast_open != nullptr) {
+        settle_fast_open(tcb, effects.now);
     }
     if (effects.wake()) {
         queue_event(tcb);
@@ -240,6 +253,9 @@ void StackState::on_deadline(Connection& connection, Instant now) {
         on_timers(tcb, effects);
         if (effects.suspect && suspects_.size() < Stack::kMaxSuspects) {
             suspects_.push_back(tcb.tuple.remote.address);
+        }
+        if (effects.swallowed) {
+            fast_open_cache_.pause(now);
         }
         finish(connection, effects, true);
         return;

@@ -13,6 +13,7 @@
 #include "runnel/tcp/effects.hpp"
 #include "runnel/tcp/open/ephemeral_ports.hpp"
 #include "runnel/tcp/open/listener.hpp"
+#include "runnel/tcp/open/syn_cookies.hpp"
 #include "runnel/tcp/output/plan.hpp"
 #include "runnel/tcp/stack.hpp"
 
@@ -20,6 +21,13 @@ namespace runnel::tcp {
 
 /// Greatest number of listeners of a host.
 inline constexpr std::uint32_t kMaxListeners = 65'536;
+
+/// What a listener makes of a SYN's Fast Open option.
+struct FastOpenVerdict {
+    bool accept = false;                  ///< the data counts now
+    std::optional<FastOpenOption> grant;  ///< the cookie that the SYN,ACK brings
+    std::optional<Decision> note;
+};
 
 class StackState {
 public:
@@ -42,6 +50,8 @@ public:
                                      const ConnectionOptions& options, Instant now);
     Result<ConnectionHandle> accept(ListenerHandle handle, Instant now);
     void close_listener(ListenerHandle handle, Instant now);
+    [[nodiscard]] bool fast_open_ready(const FourTuple& tuple, const ConnectionOptions& options,
+                                       Instant now);
     std::optional<std::uint16_t> free_port(const IpAddress& address, Instant now);
     [[nodiscard]] bool local_in_use(const Endpoint& local, bool dual_stack);
 
@@ -93,12 +103,26 @@ private:
     void on_listener(ListenerHandle handle, ArrivingSegment& segment, SeqNum not_below, bool reuse,
                      Instant now);
     bool wrongly_signed(const ArrivingSegment& segment, const Md5Key* key, Instant now);
+    void start_embryo(Connection& connection, ListenerHandle handle, const TcpHeader& syn,
+                      Instant now);
+    // Fast Open (open/fast_opening.cpp)
+    [[nodiscard]] std::uint32_t fast_open_limit(const Listener& listener) const;
+    [[nodiscard]] bool fast_open_room(Listener& listener, Instant now) const;
+    [[nodiscard]] FastOpenVerdict judge_fast_open(Listener& listener,
+                                                  const ArrivingSegment& segment, Instant now);
+    void start_fast_open(Connection& connection, const FastOpenVerdict& verdict,
+                         ArrivingSegment& segment, Effects& effects);
+    void prepare_fast_open(Tcb& tcb, Instant now);
+    void settle_fast_open(Tcb& tcb, Instant now);
+    void answer_with_cookie(Listener& listener, const ArrivingSegment& segment, Instant now);
+    bool take_cookie(ListenerHandle handle, ArrivingSegment& segment, Instant now);
     void on_nobody(const ArrivingSegment& segment, Instant now);
     void record(Decision decision, const ArrivingSegment& segment, Instant now);
     void push_control(const ControlSegment& segment, Instant now);
 
     Connection* open(const FourTuple& tuple, std::uint32_t path_mtu,
                      const ConnectionOptions& options, Instant now);
+    static void start_at(Tcb& tcb, SeqNum iss);
     static void start_beyond(Tcb& tcb, SeqNum not_below);
     [[nodiscard]] bool reusable(std::uint32_t held, Instant now);
     void finish(Connection& connection, Effects& effects, bool may_send);
@@ -122,6 +146,9 @@ private:
     Context context_;
     SipKey isn_key_;
     SipKey timestamp_key_;
+    SynCookies cookies_;
+    FastOpenKeys fast_open_keys_;
+    FastOpenCache fast_open_cache_;
     TimerWheel wheel_;
     ConnectionTable connections_;
     TimeWaitTable time_wait_;

@@ -23,6 +23,8 @@ Limit limit_of(const Tcb& tcb, const TcpConfig& config) {
 
 void fill_telemetry(const Tcb& tcb, const TcpConfig& config, ConnectionStatus& s) {
     const Telemetry& t = tcb.telemetry;
+    s.syn_data = tcb.syn_data_acked;
+    s.fast_open_failure = tcb.fast_open_failure;
     s.passive = tcb.passive;
     s.syn_acked = tcb.snd.una > tcb.snd.iss;
     s.fin_acked = tcb.fin_acked();

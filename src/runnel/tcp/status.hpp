@@ -83,6 +83,14 @@ struct BusyTimes {
     }
 };
 
+/// What came in the way of Fast Open (Linux's tcpi_fastopen_client_fail).
+enum class FastOpenFailure : std::uint8_t {
+    none,
+    no_cookie,      ///< none was known: the SYN asked for one
+    not_acked,      ///< the SYN,ACK did not acknowledge the data
+    retransmitted,  ///< the SYN had to go out again
+};
+
 /// One connection (or embryo, TIME-WAIT entry, listener) at one instant. Bytes unless said otherwise.
 struct ConnectionStatus {
     FourTuple tuple;
@@ -125,6 +133,8 @@ struct ConnectionStatus {
     bool passive = false;       ///< came from a listener
     bool syn_acked = false;     ///< our SYN has been acknowledged
     bool fin_acked = false;     ///< our FIN has been acknowledged
+    bool syn_data = false;      ///< data went with the SYN and was taken (RFC 7413)
+    FastOpenFailure fast_open_failure = FastOpenFailure::none;
     std::uint32_t syn_transmissions = 0;
     std::uint32_t reno_sacked = 0;  ///< without SACK: duplicate ACKs, each a segment that arrived
     Duration ack_delay = {};        ///< of delayed ACKs now; 0 before the first data

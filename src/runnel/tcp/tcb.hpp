@@ -8,6 +8,7 @@
 
 #include "runnel/base/time.hpp"
 #include "runnel/tcp/congestion/controller.hpp"
+#include "runnel/tcp/open/fast_open.hpp"
 #include "runnel/tcp/receive/ack_policy.hpp"
 #include "runnel/tcp/receive/reassembler.hpp"
 #include "runnel/tcp/receive/receive_buffer.hpp"
@@ -122,6 +123,7 @@ struct Tcb {
     ConnectionOptions user;
     Counters counters;
     Telemetry telemetry;
+    std::unique_ptr<FastOpen> fast_open;  ///< until the handshake is over, and rarely
 
     std::uint32_t path_mtu = 1500;
     std::uint32_t receive_limit =
@@ -142,6 +144,7 @@ struct Tcb {
     std::byte urgent_octet{};
     std::uint8_t probes_out = 0;  ///< zero-window or keep-alive probes without an answer
     std::uint8_t syn_transmissions = 0;
+    FastOpenFailure fast_open_failure = FastOpenFailure::none;
 
     bool passive : 1 = false;  ///< came from a listener
     bool embryo : 1 = false;   ///< in SYN-RECEIVED under a listener, unknown to any user
@@ -160,10 +163,13 @@ struct Tcb {
     bool keepalive_due : 1 = false;
     bool window_limited : 1 = false;  ///< the congestion window was full since the last ACK
     bool duplicate_pending : 1 = false;
-    bool writer_waits : 1 = false;  ///< the user found no room; wake it when there is
-    bool reset_due : 1 = false;     ///< a RST with our numbers is to be sent, then all is over
-    bool ready_queued : 1 = false;  ///< it stands in the stack's round
-    bool event_queued : 1 = false;  ///< its user has an event to take
+    bool writer_waits : 1 = false;    ///< the user found no room; wake it when there is
+    bool reset_due : 1 = false;       ///< a RST with our numbers is to be sent, then all is over
+    bool ready_queued : 1 = false;    ///< it stands in the stack's round
+    bool event_queued : 1 = false;    ///< its user has an event to take
+    bool fast_open_used : 1 = false;  ///< our SYN had the option, or data
+    bool syn_data_acked : 1 = false;  ///< the data that came or went with the SYN was taken
+    bool ack_deferred : 1 = false;    ///< TCP_DEFER_ACCEPT: the bare ACK of the handshake has come
 
     Tcb(const TcpConfig& config) : controller(config) {}
     Tcb(const Tcb&) = delete;

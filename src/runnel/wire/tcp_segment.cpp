@@ -17,7 +17,8 @@ constexpr std::size_t kMaxOptionBytes = 40;
 // RFC 9293 §3.2, RFC 2018, RFC 7323.
 constexpr std::uint8_t kOptionEnd = 0, kOptionNop = 1, kOptionMss = 2, kOptionWindowScale = 3,
                        kOptionSackPermitted = 4, kOptionSack = 5, kOptionTimestamps = 8,
-                       kOptionMd5 = 19;
+                       kOptionMd5 = 19, kOptionFastOpen = 34, kOptionExperiment = 254;  // RFC 7413, RFC 6994
+constexpr std::uint16_t kFastOpenMagic = 0xf989;
 constexpr std::uint8_t kMssLength = 4, kWindowScaleLength = 3, kSackPermittedLength = 2,
                        kSackBlockLength = 8, kTimestampsLength = 10, kMd5Length = 18;
 // NOP NOP TS: what nearly every segment of an established connection carries, alone (RFC 7323 §A).
@@ -33,6 +34,20 @@ void read_sack(ByteReader option, std::size_t size, TcpOptions& options) {
             options.sack.push_back({left, right});
         }
     }
+}
+
+// RFC 7413 §4.1.1: what is no request and has no length of a cookie is as if it weren't there.
+void read_fast_open(ByteReader option, std::size_t size, bool experimental, TcpOptions& options) {
+    FastOpenOption found;
+    const bool fits = size >= FastOpenOption::kMinCookie && size <= FastOpenOption::kMaxCookie;
+    if (size != 0 && (!fits || size % 2 != 0)) {
+        return;
+    }
+    const Bytes cookie = option.take(size);
+    std::copy(cookie.begin(), cookie.end(), found.octets.begin());
+    found.size = static_cast<std::uint8_t>(size);
+    found.experimental = experimental;
+    options.fast_open = found;
 }
 
 // An option whose length is not the one its kind has is skipped, as one that isn't understood.
@@ -70,6 +85,16 @@ void read_option(std::uint8_t kind, std::uint8_t length, Bytes body, bool syn,
         case kOptionMd5:  // RFC 2385 §3.0
             if (length == kMd5Length) {
                 std::ranges::copy(body, options.md5.emplace().begin());
+            }
+            break;
+        case kOptionFastOpen:
+            if (syn) {
+                read_fast_open(option, length - 2U, false, options);
+            }
+            break;
+        case kOptionExperiment:  // RFC 6994 §3: two octets say whose experiment it is
+            if (syn && length >= 4 && option.u16() == kFastOpenMagic) {
+                read_fast_open(option, length - 4U, true, options);
             }
             break;
         default:  // RFC 9293 §3.1 MUST-6: ignore options that are not implemented
@@ -150,6 +175,27 @@ TcpParse parse_tcp(Bytes bytes) {
     return parse;
 }
 
+namespace {
+
+std::size_t fast_open_length(const FastOpenOption& option) {
+    return (option.experimental ? 4U : 2U) + option.size;
+}
+
+void write_fast_open(const FastOpenOption& option, ByteWriter& writer) {
+    const std::size_t length = fast_open_length(option);
+    writer.u8(option.experimental ? kOptionExperiment : kOptionFastOpen);
+    writer.u8(static_cast<std::uint8_t>(length));
+    if (option.experimental) {
+        writer.u16(kFastOpenMagic);
+    }
+    writer.put(option.cookie());
+    if (length % 4 != 0) {
+        writer.u16(kOptionNop << 8 | kOptionNop);
+    }
+}
+
+}  // namespace
+
 std::size_t tcp_options_size(const TcpOptions& options) {
     std::size_t size = options.md5 ? std::size_t{2} + kMd5Length : 0;
     if (options.mss) {
@@ -165,6 +211,9 @@ std::size_t tcp_options_size(const TcpOptions& options) {
     }
     if (!options.sack.empty()) {
         size += 4 + kSackBlockLength * options.sack.size();
+    }
+    if (options.fast_open) {
+        size += (fast_open_length(*options.fast_open) + 3) / 4 * 4;
     }
     return size;
 }
@@ -225,6 +274,9 @@ std::size_t emit_tcp(const TcpHeader& header, MutableBytes out) {
             writer.u32(block.left.value);
             writer.u32(block.right.value);
         }
+    }
+    if (options.fast_open) {
+        write_fast_open(*options.fast_open, writer);
     }
     RUNNEL_CHECK(writer.ok() && writer.position() == size);
     return size;

@@ -3,6 +3,8 @@
 // (MUST-6, MUST-7), malformed ones make the parser say so.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -45,6 +47,18 @@ struct TcpTimestamps {
     constexpr bool operator==(const TcpTimestamps&) const = default;
 };
 
+/// TCP Fast Open (RFC 7413 §4.1.1): a cookie, or without one the wish for one.
+struct FastOpenOption {
+    static constexpr std::size_t kMinCookie = 4, kMaxCookie = 16;
+    std::array<std::byte, kMaxCookie> octets{};
+    std::uint8_t size = 0;  ///< octets of cookie, 0 for a request, else even and 4..16
+    bool experimental =
+        false;  ///< kind 254 with the magic 0xf989 instead of kind 34 (RFC 7413, A.2)
+
+    constexpr bool operator==(const FastOpenOption&) const = default;
+    [[nodiscard]] Bytes cookie() const { return Bytes(octets).first(size); }
+};
+
 struct TcpOptions {
     std::optional<std::uint16_t> mss;                    ///< RFC 9293 §3.7.1, only with SYN
     std::optional<std::uint8_t> window_scale;            ///< RFC 7323 §2.2, as sent (may exceed 14)
@@ -52,6 +66,7 @@ struct TcpOptions {
     std::optional<TcpTimestamps> timestamps;             ///< RFC 7323 §3.2
     boost::container::static_vector<SackBlock, 4> sack;  ///< RFC 2018 §3, most recent first
     std::optional<Md5Digest> md5;                        ///< RFC 2385 §3.0
+    std::optional<FastOpenOption> fast_open;             ///< RFC 7413, only with SYN
 };
 
 /// The header of a segment. SEG.LEN counts SYN and FIN too; payload length is kept beside it.

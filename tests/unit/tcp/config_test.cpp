@@ -173,6 +173,10 @@ TEST(Config, EveryNameIsKnownOnceAndExplained) {
                              "tcp_rto_min_us",
                              "tcp_max_syn_backlog",
                              "somaxconn",
+                             "tcp_syncookies",
+                             "tcp_fastopen",
+                             "tcp_fastopen_key",
+                             "tcp_fastopen_blackhole_timeout_sec",
                              "tcp_abort_on_overflow",
                              "ip_local_port_range",
                              "tcp_rfc1337",
@@ -192,6 +196,25 @@ TEST(Config, EveryNameIsKnownOnceAndExplained) {
                              "user_timeout_ms",
                              "initial_rto_ms"}) {
         EXPECT_TRUE(seen.contains(name)) << name;
+    }
+}
+
+TEST(Config, FastOpenKeysAsLinuxWritesThem) {
+    TcpConfig config;
+    EXPECT_FALSE(config.fast_open_keys.has_value());
+    ASSERT_TRUE(set_by_name(config, "tcp_fastopen_key", "03020100-07060504-0b0a0908-0f0e0d0c"));
+    EXPECT_EQ(config.fast_open_keys->primary.k0, 0x0706'0504'0302'0100U);
+    EXPECT_EQ(config.fast_open_keys->primary.k1, 0x0f0e'0d0c'0b0a'0908U);
+    EXPECT_FALSE(config.fast_open_keys->backup.has_value());
+    ASSERT_TRUE(set_by_name(config, "net.ipv4.tcp_fastopen_key",
+                            "00000001-00000002-00000003-00000004,"
+                            "00000005-00000006-00000007-00000008"));
+    ASSERT_TRUE(config.fast_open_keys->backup.has_value());
+    EXPECT_EQ(config.fast_open_keys->backup->k1, 0x0000'0008'0000'0007U);
+    for (const char* bad :
+         {"", "1-2-3-4", "03020100-07060504-0b0a0908", "03020100-07060504-0b0a0908-0f0e0d0c,",
+          "03020100-07060504-0b0a0908-0f0e0d0c-0f0e0d0c", "0302010g-07060504-0b0a0908-0f0e0d0c"}) {
+        EXPECT_FALSE(set_by_name(config, "tcp_fastopen_key", bad)) << bad;
     }
 }
 

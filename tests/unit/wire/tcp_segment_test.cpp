@@ -18,7 +18,8 @@ namespace {
 
 bool same(const TcpOptions& a, const TcpOptions& b) {
     return a.mss == b.mss && a.window_scale == b.window_scale &&
-           a.sack_permitted == b.sack_permitted && a.timestamps == b.timestamps && a.sack == b.sack;
+           a.sack_permitted == b.sack_permitted && a.timestamps == b.timestamps &&
+           a.sack == b.sack && a.fast_open == b.fast_open;
 }
 
 bool same(const TcpHeader& a, const TcpHeader& b) {
@@ -221,6 +222,52 @@ TEST(TcpSegment, FlagsAndReservedBits) {
     EXPECT_EQ(out[13], std::byte{0xff});
 }
 
+// RFC 7413 §4.1.1: a request, cookies of even length from 4 to 16, and the old form (A.2).
+TEST(TcpSegment, FastOpen) {
+    const auto read = [](std::string_view options, bool syn = true) {
+        return parse_tcp(with_options(options, syn)).header.options.fast_open;
+    };
+    ASSERT_TRUE(read("2202"));
+    EXPECT_EQ(read("2202")->size, 0);
+    EXPECT_FALSE(read("2202")->experimental);
+    const auto cookie = read("220a 0102030405060708");
+    ASSERT_TRUE(cookie);
+    EXPECT_EQ(cookie->size, 8);
+    EXPECT_EQ(cookie->octets[7], std::byte{8});
+    EXPECT_EQ(read("2206 01020304")->size, 4);
+    EXPECT_EQ(read("2212 0102030405060708090a0b0c0d0e0f10")->size, 16);
+    const auto old = read("fe0c f989 0102030405060708");
+    ASSERT_TRUE(old);
+    EXPECT_TRUE(old->experimental);
+    EXPECT_EQ(old->size, 8);
+    EXPECT_EQ(read("fe04 f989")->size, 0);
+    for (const char* bad :
+         {"2204 0102", "2207 0102030405", "2214 0102030405060708090a0b0c0d0e0f101112", "2203 01",
+          "fe03 f9", "fe02", "fe04 f988", "fe06 f989 0102"}) {
+        EXPECT_FALSE(read(bad)) << bad;
+        EXPECT_FALSE(parse_tcp(with_options(bad)).error) << bad;
+    }
+    EXPECT_FALSE(read("220a 0102030405060708", false)) << "only with SYN";
+    EXPECT_FALSE(read("fe0c f989 0102030405060708", false));
+}
+
+TEST(TcpSegment, FastOpenStandsLastAndFillsItsWord) {
+    TcpHeader header;
+    header.flags.bits = TcpFlags::kSyn;
+    header.options.mss = 1460;
+    header.options.fast_open.emplace();
+    std::array<std::byte, 60> out{};
+    ASSERT_EQ(emit_tcp(header, out), 28U);
+    const auto wanted = hex("020405b4 22020101");
+    EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), out.begin() + 20));
+    header.options.fast_open->experimental = true;
+    header.options.fast_open->size = 16;
+    header.options.sack_permitted = true;
+    header.options.timestamps = TcpTimestamps{};
+    header.options.window_scale = 7;
+    EXPECT_EQ(emit_tcp(header, out), 60U) << "the longest of all fits";
+}
+
 TEST(TcpSegmentDeathTest, OptionsThatDoNotFit) {
     TcpHeader header;
     header.options.timestamps = TcpTimestamps{};
@@ -256,6 +303,15 @@ TcpHeader any_header() {
             options.window_scale = *rc::gen::arbitrary<std::uint8_t>();
         }
         options.sack_permitted = *rc::gen::arbitrary<bool>();
+        if (*rc::gen::arbitrary<bool>()) {
+            FastOpenOption& fast = options.fast_open.emplace();
+            fast.size = static_cast<std::uint8_t>(2 * *rc::gen::inRange<unsigned>(1, 9));
+            fast.size = fast.size < FastOpenOption::kMinCookie ? std::uint8_t{0} : fast.size;
+            fast.experimental = *rc::gen::arbitrary<bool>();
+            for (unsigned i = 0; i < fast.size; ++i) {
+                fast.octets[i] = static_cast<std::byte>(*rc::gen::arbitrary<std::uint8_t>());
+            }
+        }
     } else {
         const std::size_t blocks = *rc::gen::inRange<std::size_t>(0, options.timestamps ? 4 : 5);
         for (std::size_t i = 0; i < blocks; ++i) {

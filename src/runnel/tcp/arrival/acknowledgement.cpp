@@ -15,7 +15,19 @@ bool complete_handshake(Tcb& tcb, const Segment& segment, Effects& effects) {
         reset_bad_ack(tcb, segment, effects);
         return false;
     }
+    if (tcb.embryo && tcb.recovery.timeouts < tcb.user.defer_accept &&
+        segment.sequence_length() == 0) {
+        // Linux's TCP_DEFER_ACCEPT: the user wants to hear of it when there is something to read.
+        effects.decide(tcb, Decision::tcp_drop_deferred_ack, segment);
+        tcb.ack_deferred = true;
+        return false;
+    }
     effects.decide(tcb, Decision::tcp_accept_handshake_ack, segment);
+    tcb.ack_deferred = false;
+    if (tcb.fast_open != nullptr && !tcb.passive) {
+        // RFC 7413 §4.2.1: a simultaneous open has thrown the data of our SYN away.
+        tcb.retransmission.mark_all_lost();
+    }
     effects.enter(tcb, State::established);
     tcb.snd.wnd = segment.window;
     tcb.snd.max_wnd = std::max(tcb.snd.max_wnd, tcb.snd.wnd);

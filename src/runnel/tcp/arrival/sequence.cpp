@@ -151,7 +151,14 @@ bool check_reset(Tcb& tcb, const Segment& segment, Effects& effects) {
     // RFC 9293 §3.5.3, SHLD-2: with or without data.
     effects.decide(tcb, Decision::tcp_accept_rst, segment);
     switch (tcb.state) {
-        case State::syn_received: effects.end(tcb, Errc::connection_refused); break;
+        case State::syn_received:
+            if (tcb.fast_open != nullptr) {
+                tcb.fast_open->reset = true;
+            }
+            // Fast Open's is a connection already to whom has accepted it.
+            effects.end(tcb, tcb.passive && !tcb.embryo ? Errc::connection_reset
+                                                        : Errc::connection_refused);
+            break;
         case State::close_wait:
             // What the peer had to say has arrived: the next write learns that nobody listens (Linux).
             effects.end(tcb, Errc::broken_pipe);
@@ -168,7 +175,7 @@ bool check_syn(Tcb& tcb, const Segment& segment, Effects& effects) {
         return true;
     }
     // RFC 9293 §3.5, MUST-11: which OPEN it was is remembered.
-    if (tcb.state == State::syn_received && tcb.passive) {
+    if (tcb.state == State::syn_received && tcb.embryo) {
         // §3.10.7.4, fourth: return to LISTEN; the peer's next SYN finds the listener.
         effects.decide(tcb, Decision::tcp_drop_syn_in_window, segment);
         effects.end(tcb, Errc::connection_reset);

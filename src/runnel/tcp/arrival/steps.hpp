@@ -6,6 +6,8 @@
 
 namespace runnel::tcp {
 
+/// A segment inside the door of `tcb`: its numbers near the connection's own, its window scaled.
+[[nodiscard]] Segment unwrap_segment(const Tcb& tcb, ArrivingSegment& arriving);
 /// SEGMENT ARRIVES for every state that has a Tcb (all but CLOSED, LISTEN and TIME-WAIT).
 void segment_arrives(Tcb& tcb, Segment& segment, Effects& effects);
 
@@ -24,6 +26,8 @@ bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects);
 void check_urgent(Tcb& tcb, const Segment& segment, Effects& effects);
 /// Seventh: the segment text.
 bool take_text(Tcb& tcb, Segment& segment, Effects& effects);
+/// The text of a SYN that Fast Open lets in (RFC 7413 §4.2.2), in SYN-RECEIVED; a FIN with it comes again.
+void take_syn_text(Tcb& tcb, Segment& segment, Effects& effects);
 /// Eighth: the FIN bit, of this segment or one that waited behind a gap.
 void check_fin(Tcb& tcb, const Segment& segment, Effects& effects);
 

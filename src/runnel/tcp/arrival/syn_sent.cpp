@@ -17,6 +17,28 @@ void take_syn(Tcb& tcb, const Segment& segment, Effects& effects) {
     tcb.last_received = effects.now;
 }
 
+/// RFC 7413 §4.2.1: what the SYN,ACK says about the cookie and about the data that went with our SYN.
+void take_fast_open_answer(Tcb& tcb, const Segment& segment, Effects& effects) {
+    if (tcb.fast_open == nullptr) {
+        return;
+    }
+    FastOpen& state = *tcb.fast_open;
+    state.answer = segment.header.options.fast_open;
+    if (state.data_end <= tcb.snd.iss + 1) {
+        return;
+    }
+    tcb.syn_data_acked = tcb.snd.una >= state.data_end;
+    if (tcb.syn_data_acked) {
+        return;
+    }
+    // The rest at once, and without a word to congestion control: nothing says that it was lost on the way.
+    effects.decide(tcb, Decision::tcp_note_fast_open_refused, segment,
+                   static_cast<std::uint32_t>(distance(tcb.snd.una, state.data_end)));
+    tcb.fast_open_failure =
+        state.repeated ? FastOpenFailure::retransmitted : FastOpenFailure::not_acked;
+    tcb.retransmission.mark_all_lost();
+}
+
 }  // namespace
 
 void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
@@ -63,7 +85,14 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
     tcb.snd.wl1 = segment.seq;
     tcb.snd.wl2 = segment.ack;
     acknowledge(tcb, segment, true, effects);
-    tcb.ack.need_now(Decision::tcp_transmit_ack_handshake, false);
+    take_fast_open_answer(tcb, segment, effects);
+    if (tcb.user.defer_accept != 0 && tcb.rcv.nxt == segment.end() && !tcb.fin_queued) {
+        // Linux's TCP_DEFER_ACCEPT of one who opens: the ACK waits for data to ride on.
+        tcb.ack.need_delayed();
+        tcb.timers.arm(Timer::delayed_ack, effects.now + effects.config().delayed_ack_max);
+    } else {
+        tcb.ack.need_now(Decision::tcp_transmit_ack_handshake, false);
+    }
     if (tcb.fin_queued) {
         effects.enter(tcb, State::fin_wait_1);
     }

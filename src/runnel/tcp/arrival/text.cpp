@@ -225,6 +225,22 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     return true;
 }
 
+void take_syn_text(Tcb& tcb, Segment& segment, Effects& effects) {
+    if (segment.length == 0) {
+        return;
+    }
+    const std::uint32_t arrived = segment.length;
+    trim(tcb, segment);
+    if (!take_in_order(tcb, segment, effects) || tcb.rcv.nxt == segment.seq) {
+        effects.decide(tcb, Decision::tcp_drop_no_memory, segment);
+        return;  // what is not acknowledged comes again
+    }
+    tcb.syn_data_acked = true;
+    ++tcb.telemetry.data_segments_received;
+    tcb.ack.on_data(arrived, tcb.rcv.wnd(), tcb.rto(effects.config()), effects.config(),
+                    effects.now);
+}
+
 void check_fin(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (segment.fin && !tcb.fin_received && receives_data(tcb.state)) {
         const Seq64 fin_seq = segment.seq + segment.length;

@@ -144,7 +144,10 @@ Readiness readiness_of(const Tcb& tcb, const TcpConfig& config) {
     if (no_more) {
         bits |= Readiness::kPeerClosed;
     }
-    const bool opening = tcb.state == State::syn_sent || tcb.state == State::syn_received;
+    // Fast Open: a client that waits for the first data, and a server in its user's hands, may write.
+    const bool waits = tcb.fast_open != nullptr && tcb.fast_open->waits && tcb.send.empty();
+    const bool opening = (tcb.state == State::syn_sent && !waits) ||
+                         (tcb.state == State::syn_received && !tcb.passive);
     if (!opening && (tcb.has_send_room(config) || tcb.fin_queued || over)) {
         bits |= Readiness::kWritable;
     }

@@ -1,5 +1,6 @@
 // SEND (RFC 9293 §3.10.2): octets into the send buffer; the next poll decides what leaves.
 #include <algorithm>
+#include <limits>
 #include <memory>
 
 #include "runnel/tcp/calls/calls.hpp"
@@ -83,6 +84,12 @@ Result<std::size_t> sent(Tcb& tcb, std::size_t taken, std::size_t wanted, SendFl
     return taken;
 }
 
+/// The first data of a client whose SYN waits for it is what goes with the SYN (Linux); else there is no limit.
+std::size_t room_in_syn(const Tcb& tcb) {
+    const bool waits = tcb.fast_open != nullptr && tcb.fast_open->waits && tcb.send.empty();
+    return waits ? syn_data_room(tcb) : std::numeric_limits<std::size_t>::max();
+}
+
 }  // namespace
 
 void change_options(Tcb& tcb, const ConnectionOptions& options) {
@@ -105,6 +112,7 @@ Result<std::size_t> send_bytes(Tcb& tcb, Bytes bytes, SendFlags flags, Effects& 
     if (const Errc error = refuse_send(tcb, flags); error != Errc::ok) {
         return fail(error);
     }
+    bytes = bytes.first(std::min<std::size_t>(bytes.size(), room_in_syn(tcb)));
     const std::size_t taken =
         tcb.send.append(effects.pool(), bytes, send_limit(tcb, effects.config()));
     return sent(tcb, taken, bytes.size(), flags, effects);

@@ -6,9 +6,7 @@
 
 namespace runnel::tcp {
 
-namespace {
-
-Segment unwrap_segment(Tcb& tcb, ArrivingSegment& arriving) {
+Segment unwrap_segment(const Tcb& tcb, ArrivingSegment& arriving) {
     const TcpHeader& header = arriving.header;
     const bool syn = header.flags.syn();
     return {
@@ -20,8 +18,6 @@ Segment unwrap_segment(Tcb& tcb, ArrivingSegment& arriving) {
         std::uint64_t{header.window} << (syn ? 0U : unsigned{tcb.options.send_scale}),
         arriving.gso_size, header.flags.fin()};
 }
-
-}  // namespace
 
 void StackState::record(Decision decision, const ArrivingSegment& segment, Instant now) {
     EventRecord entry;
@@ -106,9 +102,11 @@ bool StackState::on_connection(Connection& connection, ArrivingSegment& arriving
         if (listener != nullptr && listener->full()) {
             effects.decide(connection.tcb, Decision::tcp_drop_accept_queue_full, segment);
             if (config_.abort_on_overflow) {
-                connection.tcb.reset_due = true;
+                effects.reply(make_reset(arriving.tuple, segment.header, segment.length,
+                                         Decision::tcp_transmit_rst_overflow));
+                effects.end(connection.tcb, Errc::ok);
             }
-            finish(connection, effects, config_.abort_on_overflow);
+            finish(connection, effects, false);
             return false;
         }
     }

@@ -8,7 +8,7 @@
 namespace runnel::tcp {
 
 // Whoever gives a Tcb something new to know decides here: is it packed, or does it keep the Tcb awake?
-static_assert(sizeof(Tcb) == 824, "a member of Tcb: give it a place in is_quiet, pack and unpack");
+static_assert(sizeof(Tcb) == 840, "a member of Tcb: give it a place in is_quiet, pack and unpack");
 
 const ConnectionOptions* OptionsTable::hold(const ConnectionOptions& options) {
     const auto entry = held_.try_emplace(options, 0).first;
@@ -54,6 +54,9 @@ std::unique_ptr<Scars> scars_of(const Tcb& tcb) {
     scars.window_limited = t.spent.window_limited;
     scars.buffer_limited = t.spent.buffer_limited;
     scars.last_invalid_ack = tcb.last_invalid_ack;
+    scars.fast_open_used = tcb.fast_open_used;
+    scars.syn_data_acked = tcb.syn_data_acked;
+    scars.fast_open_failure = tcb.fast_open_failure;
     return scars == Scars{} ? nullptr : std::make_unique<Scars>(scars);
 }
 
@@ -68,6 +71,9 @@ void give_back(const Scars& scars, Tcb& tcb) {
     t.spent.window_limited = scars.window_limited;
     t.spent.buffer_limited = scars.buffer_limited;
     tcb.last_invalid_ack = scars.last_invalid_ack;
+    tcb.fast_open_used = scars.fast_open_used;
+    tcb.syn_data_acked = scars.syn_data_acked;
+    tcb.fast_open_failure = scars.fast_open_failure;
 }
 
 bool no_timer_but_keepalive(TimerTable timers) {
@@ -79,8 +85,9 @@ bool no_timer_but_keepalive(TimerTable timers) {
 
 bool is_quiet(const Tcb& tcb) {
     const bool idle = tcb.telemetry.kind == BusyKind::idle;
-    const bool nothing_held = idle && tcb.send.empty() && tcb.retransmission.empty() &&
-                              tcb.receive.empty() && tcb.reassembler.empty();
+    const bool nothing_held = idle && tcb.fast_open == nullptr && tcb.send.empty() &&
+                              tcb.retransmission.empty() && tcb.receive.empty() &&
+                              tcb.reassembler.empty();
     const bool nothing_to_do = !tcb.ack.any() && !tcb.probe_due && !tcb.keepalive_due &&
                                !tcb.override_hold && !tcb.duplicate_pending && !tcb.reset_due &&
                                !tcb.ready_queued && !tcb.event_queued && tcb.error == Errc::ok &&

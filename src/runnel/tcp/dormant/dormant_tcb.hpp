@@ -40,6 +40,9 @@ struct Scars {
     Duration window_limited;
     Duration buffer_limited;
     Instant last_invalid_ack;
+    bool fast_open_used = false;
+    bool syn_data_acked = false;
+    FastOpenFailure fast_open_failure = FastOpenFailure::none;
 
     auto operator<=>(const Scars&) const = default;
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct Listener {
     std::uint32_t embryos = 0;  ///< connections in SYN-RECEIVED that came from here
     ConnectionOptions options;
     Ring<std::uint64_t> accept_queue;  ///< packed handles of established connections, oldest first
+    Instant cookies_until;             ///< until then an ACK may bring a SYN cookie back
+    std::uint32_t fast_open_pending = 0;  ///< Fast Open connections in SYN-RECEIVED
+    Ring<Instant> fast_open_resets;       ///< until when those that were reset count as well
+    std::unique_ptr<FastOpenKeys> fast_open_keys;  ///< nullptr: the host's
     bool event_queued = false;
     std::vector<Md5Key> md5_keys;  ///< at most kMaxMd5Keys
 
@@ -36,6 +41,10 @@ struct Listener {
 
     /// Linux: a backlog of n holds n + 1 connections.
     [[nodiscard]] bool full() const { return accept_queue.size() > backlog; }
+    /// And as many embryos, of all listeners at most `most`.
+    [[nodiscard]] bool backlog_full(std::uint32_t most) const {
+        return embryos > backlog || embryos >= most;
+    }
 };
 
 /// Listeners by port; of those that fit the one with the most exact address wins.

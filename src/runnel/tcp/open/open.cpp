@@ -4,37 +4,18 @@
 #include "runnel/tcp/arrival/steps.hpp"
 #include "runnel/tcp/close/reset.hpp"
 #include "runnel/tcp/open/isn.hpp"
+#include "runnel/tcp/open/offer.hpp"
 #include "runnel/tcp/stack_state.hpp"
 
 namespace runnel::tcp {
 
 namespace {
 
-/// The least shift with which the greatest window still fits in 16 bits (RFC 7323 §2.2).
-std::uint8_t window_shift(std::uint32_t greatest) {
-    std::uint8_t shift = 0;
-    while (shift < 14 && (std::uint64_t{65'535} << shift) < greatest) {
-        ++shift;
-    }
-    return shift;
-}
-
 /// Whether something bound to `asked` (`dual_stack`: `::` stands for IPv4 too) would meet what a connection
 /// from `used` gets.
 bool overlap(const IpAddress& used, const IpAddress& asked, bool dual_stack) {
     const bool same_family = used.family() == asked.family();
     return used == asked || (asked.is_unspecified() && (same_family || dual_stack));
-}
-
-std::uint16_t local_mss(const FourTuple& tuple, std::uint32_t path_mtu,
-                        const ConnectionOptions& options) {
-    // SHLD-6: the MTU is that of the way to this peer, as known now.
-    const std::uint32_t headers = tuple.local.address.is_v4() ? 40 : 60;
-    const std::uint32_t mss =
-        std::clamp<std::uint32_t>(path_mtu - std::min(path_mtu, headers), 48, 65'535 - 60);
-    // MUST-67: the MTU less the fixed headers, options not subtracted.
-    return static_cast<std::uint16_t>(
-        options.maximum_segment != 0 ? std::min<std::uint32_t>(mss, options.maximum_segment) : mss);
 }
 
 }  // namespace
@@ -58,31 +39,26 @@ Connection* StackState::open(const FourTuple& tuple, std::uint32_t path_mtu,
     tcb.path_mtu = path_mtu;
     tcb.opened_at = now;
     tcb.last_received = now;
-    tcb.options.local_mss = local_mss(tuple, path_mtu, options);
-    tcb.options.receive_scale =
-        config_.window_scaling ? window_shift(tcb.receive_limit_max(config_)) : 0;
+    const Offer offer = make_offer(tuple, path_mtu, options, config_);
+    tcb.options.local_mss = offer.mss;
+    tcb.options.receive_scale = offer.scale;
     tcb.options.ts_offset = timestamp_offset(timestamp_key_, tuple);
-    tcb.receive_limit = options.receive_buffer != 0
-                            ? options.receive_buffer
-                            : std::min(config_.initial_receive_window, config_.receive_buffer);
-    tcb.snd.iss = first_seq(initial_sequence(isn_key_, tuple, now));
-    tcb.snd.una = tcb.snd.iss;
-    tcb.snd.nxt = tcb.snd.iss;
-    tcb.snd.up = tcb.snd.iss;
-    tcb.snd.small_end = tcb.snd.iss;
-    tcb.recovery.point = tcb.snd.iss;
-    tcb.send.start(tcb.snd.iss + 1);
+    tcb.receive_limit = offer.receive_limit;
+    start_at(tcb, initial_sequence(isn_key_, tuple, now));
     return connection;
+}
+
+void StackState::start_at(Tcb& tcb, SeqNum iss) {
+    tcb.snd.iss = first_seq(iss);
+    tcb.snd.una = tcb.snd.nxt = tcb.snd.up = tcb.snd.small_end = tcb.recovery.point = tcb.snd.iss;
+    tcb.send.start(tcb.snd.iss + 1);
 }
 
 /// RFC 9293 §3.6.1: the ISN of a connection out of TIME-WAIT lies beyond everything the old one used.
 void StackState::start_beyond(Tcb& tcb, SeqNum not_below) {
-    if (tcb.snd.iss.wire().offset_from(not_below) >= 0) {
-        return;
+    if (tcb.snd.iss.wire().offset_from(not_below) < 0) {
+        start_at(tcb, not_below);
     }
-    tcb.snd.iss = first_seq(not_below);
-    tcb.snd.una = tcb.snd.nxt = tcb.snd.up = tcb.snd.small_end = tcb.recovery.point = tcb.snd.iss;
-    tcb.send.start(tcb.snd.iss + 1);
 }
 
 /// Whether an active OPEN may take over what the demux entry `held` stands for: TIME-WAIT, once our timestamps
@@ -140,6 +116,7 @@ Result<ConnectionHandle> StackState::connect(Endpoint local, Endpoint remote,
         start_beyond(connection->tcb, not_below);
     }
     const auto handle = ConnectionHandle::from_packed(connection->tcb.handle);
+    prepare_fast_open(connection->tcb, now);
     event(*connection, now,
           [](Tcb& tcb, Effects& effects) { effects.enter(tcb, State::syn_sent); });
     return handle;
@@ -156,12 +133,18 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
         return record(Decision::tcp_drop_group_address, segment,
                       now);  // RFC 9293 §3.9.2.3, MUST-57
     }
-    const Md5Key* md5 = listeners_.find(handle)->md5_key(segment.tuple.remote.address);
+    Listener& listener = *listeners_.find(handle);
+    const Md5Key* md5 = listener.md5_key(segment.tuple.remote.address);
     if (wrongly_signed(segment, md5, now)) {
         return;
     }
     if (flags.ack()) {
-        record(Decision::tcp_drop_ack_listen, segment, now);
+        if (take_cookie(handle, segment, now)) {
+            return;
+        }
+        const bool flooded = now < listener.cookies_until;
+        record(flooded ? Decision::tcp_drop_bad_cookie : Decision::tcp_drop_ack_listen, segment,
+               now);
         ControlSegment reset = make_reset(segment.tuple, segment.header, segment.payload_size,
                                           Decision::tcp_transmit_rst_no_connection);
         if (md5 != nullptr) {
@@ -175,44 +158,60 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
     if (segment.tuple.local == segment.tuple.remote) {
         return record(Decision::tcp_drop_land, segment, now);
     }
-    Listener& listener = *listeners_.find(handle);
     if (listener.full()) {
         return record(Decision::tcp_drop_accept_queue_full, segment, now);
     }
-    if (listener.embryos >= config_.max_syn_backlog) {
+    // Who comes out of TIME-WAIT has shown that it exists, and its ISN has to lie beyond the old one (Linux).
+    const bool full = listener.backlog_full(config_.max_syn_backlog);
+    if (!reuse && config_.syn_cookies != 0 && (full || config_.syn_cookies == 2)) {
+        return answer_with_cookie(listener, segment, now);
+    }
+    if (!reuse && full) {
         return record(Decision::tcp_drop_syn_backlog, segment, now);
     }
+    const FastOpenVerdict fast = judge_fast_open(listener, segment, now);
     Connection* connection = open(segment.tuple, segment.path_mtu, listener.options, now);
     if (connection == nullptr) {
         return record(Decision::tcp_drop_no_memory, segment, now);
     }
-    Tcb& tcb = connection->tcb;
     if (reuse) {
-        start_beyond(tcb, not_below);
+        start_beyond(connection->tcb, not_below);
     }
-    if (md5 != nullptr) {
-        tcb.md5 = std::make_unique<Md5Key>(*md5);
-    }
-    tcb.passive = true;
-    tcb.user.priority = 0;  // of the listener's options Linux keeps this one back
-    tcb.embryo = true;
-    tcb.listener = handle.packed();
-    ++listener.embryos;
+    start_embryo(*connection, handle, segment.header, now);
     event(*connection, now, [&](Tcb& t, Effects& effects) {
-        // RFC 9293 §3.9.1.1, MUST-45: the tuple has the address the SYN came to.
         ++t.counters.segments_received;
-        t.rcv.irs = first_seq(segment.header.seq);
-        t.rcv.nxt = t.rcv.irs + 1;
-        t.rcv.last_ack_sent = t.rcv.nxt;
-        t.rcv.right_edge = t.rcv.nxt;
-        t.snd.wnd = segment.header.window;
-        t.snd.max_wnd = t.snd.wnd;
-        negotiate(t, segment.header, config_, now);
         t.state = State::listen;
         effects.enter(t, State::syn_received);
         const bool more = segment.payload_size > 0 || flags.fin();
-        record(more ? Decision::tcp_accept_syn_text_left : Decision::tcp_accept_syn, segment, now);
+        record(fast.accept ? Decision::tcp_accept_syn_fast_open
+               : more      ? Decision::tcp_accept_syn_text_left
+                           : Decision::tcp_accept_syn,
+               segment, now);
+        start_fast_open(*connection, fast, segment, effects);
     });
+}
+
+/// RFC 9293 §3.10.7.2: what a connection of `handle` takes out of the peer's SYN.
+void StackState::start_embryo(Connection& connection, ListenerHandle handle, const TcpHeader& syn,
+                              Instant now) {
+    // RFC 9293 §3.9.1.1, MUST-45: the tuple has the address the SYN came to.
+    Tcb& tcb = connection.tcb;
+    tcb.passive = true;
+    tcb.embryo = true;
+    tcb.listener = handle.packed();
+    tcb.user.priority = 0;  // of the listener's options Linux keeps this one back
+    Listener& listener = *listeners_.find(handle);
+    ++listener.embryos;
+    if (const Md5Key* md5 = listener.md5_key(tcb.tuple.remote.address)) {
+        tcb.md5 = std::make_unique<Md5Key>(*md5);
+    }
+    tcb.rcv.irs = first_seq(syn.seq);
+    tcb.rcv.nxt = tcb.rcv.irs + 1;
+    tcb.rcv.last_ack_sent = tcb.rcv.nxt;
+    tcb.rcv.right_edge = tcb.rcv.nxt;
+    tcb.snd.wnd = syn.window;
+    tcb.snd.max_wnd = tcb.snd.wnd;
+    negotiate(tcb, syn, config_, now);
 }
 
 void StackState::promote(Connection& connection, Instant) {

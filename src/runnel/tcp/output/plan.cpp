@@ -16,9 +16,15 @@ Plan nothing(Decision reason) {
 Plan plan_syn(const Tcb& tcb) {
     Plan plan;
     const bool first = tcb.snd.nxt == tcb.snd.iss;
-    const bool again = !first && tcb.retransmission.first_lost() != nullptr;
+    const SentRecord* lost = first ? nullptr : tcb.retransmission.first_lost();
+    const bool again =
+        lost != nullptr && lost->syn;  // data that went with it waits for the SYN,ACK
     if (!first && !again) {
         return nothing(Decision::tcp_hold_handshake);
+    }
+    const bool waits = first && tcb.fast_open != nullptr && tcb.fast_open->waits;
+    if (waits && tcb.send.empty()) {
+        return nothing(Decision::tcp_hold_fast_open);
     }
     plan.kind = Plan::Kind::syn;
     plan.seq = tcb.snd.iss;
@@ -27,6 +33,12 @@ Plan plan_syn(const Tcb& tcb) {
         plan.reason = with_ack ? Decision::tcp_retransmit_syn_ack : Decision::tcp_retransmit_syn;
     } else {
         plan.reason = with_ack ? Decision::tcp_transmit_syn_ack : Decision::tcp_transmit_syn;
+    }
+    if (waits && !with_ack) {
+        plan.reason = Decision::tcp_transmit_syn_data;
+        plan.length = static_cast<std::uint32_t>(
+            std::min<std::uint64_t>(tcb.send.size(), syn_data_room(tcb)));
+        plan.mss = plan.length;
     }
     return plan;
 }
@@ -73,7 +85,9 @@ Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
         plan.length -= plan.length % plan.mss;
     }
     plan.fin = record->fin && plan.length == data;
+    const bool of_syn = tcb.fast_open != nullptr && plan.seq < tcb.fast_open->data_end;
     plan.reason = tcb.recovery.state == RecoveryState::loss ? Decision::tcp_retransmit_timeout
+                  : of_syn                                  ? Decision::tcp_retransmit_syn_data
                                                             : Decision::tcp_retransmit_fast;
     return plan;
 }
@@ -110,9 +124,14 @@ Decision hold_small(const Tcb& tcb, std::uint64_t available, std::uint64_t usabl
     return kSend;
 }
 
+/// §3.10.4: a CLOSE in SYN-RECEIVED waits for the handshake, though Fast Open lets data go before.
+bool may_finish(const Tcb& tcb) {
+    return tcb.fin_queued && tcb.state != State::syn_received;
+}
+
 Plan plan_fin(const Tcb& tcb, const TcpConfig& config) {
     Plan plan;
-    if (!tcb.fin_queued || tcb.fin_sent) {
+    if (!may_finish(tcb) || tcb.fin_sent) {
         return nothing(Decision::tcp_hold_nothing_to_send);
     }
     plan.seq = tcb.data_nxt();
@@ -189,7 +208,7 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
     }
     plan.kind = Plan::Kind::data;
     plan.length = static_cast<std::uint32_t>(length);
-    plan.fin = tcb.fin_queued && !record && length == available && length < usable;
+    plan.fin = may_finish(tcb) && !record && length == available && length < usable;
     plan.reason = urgent ? Decision::tcp_transmit_urgent : reason;
     return plan;
 }
@@ -205,6 +224,14 @@ Plan plan_probe(const Tcb& tcb) {
 }
 
 }  // namespace
+
+std::uint32_t syn_data_room(const Tcb& tcb) {
+    constexpr std::uint32_t kAllOptions = 40;
+    const std::uint32_t by_peer =
+        tcb.fast_open != nullptr ? std::uint32_t{tcb.fast_open->mss} : tcb.options.local_mss;
+    return std::max(std::min<std::uint32_t>(by_peer, tcb.options.local_mss), kAllOptions + 8) -
+           kAllOptions;
+}
 
 Plan plan_next_segment(const Tcb& tcb, const TcpConfig& config) {
     Plan plan;
@@ -222,6 +249,13 @@ Plan plan_next_segment(const Tcb& tcb, const TcpConfig& config) {
         held = plan_syn(tcb);
         if (held.kind != Plan::Kind::nothing || tcb.state == State::syn_sent) {
             return held;
+        }
+        // RFC 7413 §4.2.2: the server may answer before the handshake ends. What is lost waits for its end.
+        if (tcb.fast_open != nullptr && tcb.fast_open->role == FastOpen::Role::server) {
+            plan = plan_data(tcb, config);
+            if (plan.kind != Plan::Kind::nothing) {
+                return plan;
+            }
         }
     } else if (sends_data(tcb.state)) {
         plan = plan_retransmission(tcb, config);

@@ -30,6 +30,9 @@ struct Plan {
     bool held = false;  ///< nothing: small data is held back (Nagle, cork, silly window)
 };
 
+/// Octets that fit into a Fast Open SYN beside all options there can be (RFC 7413 §4.2.1, Linux).
+[[nodiscard]] std::uint32_t syn_data_room(const Tcb& tcb);
+
 /// RFC 9293 §3.7.4, §3.8.3–§3.8.6. Changes nothing.
 [[nodiscard]] Plan plan_next_segment(const Tcb& tcb, const TcpConfig& config);
 

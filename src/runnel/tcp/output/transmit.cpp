@@ -62,6 +62,13 @@ void fill_options(Tcb& tcb, const Plan& plan, Effects& effects, TcpOptions& opti
         options.timestamps =
             TcpTimestamps{tcb.timestamp(effects.now), first_syn ? 0 : tcb.options.ts_recent};
     }
+    if (syn && tcb.fast_open != nullptr && tcb.fast_open->offer) {
+        // RFC 7413 §4.1.1: only with the first SYN or SYN,ACK.
+        options.fast_open = tcb.fast_open->offer;
+        if (tcb.md5 != nullptr || tcp_options_size(options) > 40) {
+            options.fast_open.reset();
+        }
+    }
     // RFC 2018 §4, 2018-M2.
     const std::size_t most = tcb.most_sack_blocks();
     if (syn || !tcb.options.sack || most == 0 || plan.kind == Plan::Kind::reset) {
@@ -101,6 +108,40 @@ void note_first_time_sent(Tcb& tcb, Effects& effects) {
     }
 }
 
+void note_syn_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
+    if (tcb.syn_transmissions < 255) {
+        ++tcb.syn_transmissions;
+    }
+    if (tcb.snd.nxt != tcb.snd.iss) {
+        tcb.retransmission.retransmitted(1, 1, effects.now);
+        ++tcb.counters.retransmissions;
+        if (tcb.fast_open != nullptr) {
+            tcb.fast_open->repeated = true;
+        }
+        return;
+    }
+    SentRecord record{tcb.snd.iss, tcb.snd.iss + 1, effects.now, effects.now};
+    record.segment_size = 1;
+    record.syn = true;
+    tcb.retransmission.sent(record);
+    tcb.snd.nxt = tcb.snd.iss + 1;
+    if (plan.length > 0) {
+        SentRecord data{tcb.snd.nxt, tcb.snd.nxt + plan.length, effects.now, effects.now};
+        data.segment_size = static_cast<std::uint16_t>(plan.length);
+        tcb.retransmission.sent(data);
+        tcb.snd.nxt = data.end;
+        tcb.last_data_sent = effects.now;
+    }
+    if (tcb.fast_open != nullptr) {
+        FastOpen& state = *tcb.fast_open;
+        state.data_end = tcb.snd.nxt;
+        state.waits = false;
+        state.offered = state.offer;
+        state.offer.reset();  // not with those that follow: they may be what the path swallows
+        tcb.fast_open_used = state.role == FastOpen::Role::client;
+    }
+}
+
 void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
     const TcpConfig& config = effects.config();
     const std::uint32_t segments =
@@ -108,21 +149,7 @@ void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
     tcb.counters.segments_sent += segments;
     tcb.telemetry.data_segments_sent += plan.length > 0 ? segments : 0;
     switch (plan.kind) {
-        case Plan::Kind::syn:
-            if (tcb.syn_transmissions < 255) {
-                ++tcb.syn_transmissions;
-            }
-            if (tcb.snd.nxt == tcb.snd.iss) {
-                SentRecord record{tcb.snd.iss, tcb.snd.iss + 1, effects.now, effects.now};
-                record.segment_size = 1;
-                record.syn = true;
-                tcb.retransmission.sent(record);
-                tcb.snd.nxt = tcb.snd.iss + 1;
-            } else {
-                tcb.retransmission.retransmitted(1, 1, effects.now);
-                ++tcb.counters.retransmissions;
-            }
-            break;
+        case Plan::Kind::syn: note_syn_sent(tcb, plan, effects); break;
         case Plan::Kind::data: {
             const std::uint64_t numbers = plan.length + (plan.fin ? 1U : 0U);
             SentRecord record{plan.seq, plan.seq + numbers, effects.now, effects.now};
@@ -214,14 +241,16 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
     header.source_port = tcb.tuple.local.port;
     header.destination_port = tcb.tuple.remote.port;
     if (plan.length > 0) {
-        const std::size_t got = tcb.send.gather(plan.seq, plan.length, out.payload);
+        // What goes with a SYN begins after the SYN's own number.
+        const Seq64 from = plan.kind == Plan::Kind::syn ? plan.seq + 1 : plan.seq;
+        const std::size_t got = tcb.send.gather(from, plan.length, out.payload);
         if (got < plan.length) {
             // More slices than a frame holds: send what fits, the rest follows.
             plan.length = static_cast<std::uint32_t>(got);
             if (plan.length > plan.mss) {
                 plan.length -= plan.length % plan.mss;
                 out.payload.clear();
-                (void)tcb.send.gather(plan.seq, plan.length, out.payload);
+                (void)tcb.send.gather(from, plan.length, out.payload);
             }
             plan.fin = false;
         }

@@ -72,22 +72,51 @@ void note_r1(Tcb& tcb, Effects& effects) {
     }
 }
 
+/// Linux: after three timeouts in a row, or where an opening is given up sooner, Fast Open may be to blame (RFC 7413
+/// §4.1.3.1).
+void suspect_fast_open(Tcb& tcb, bool given_up, Effects& effects) {
+    const bool blame = tcb.recovery.timeouts == 2 || (tcb.recovery.timeouts < 2 && given_up);
+    if (tcb.fast_open_used && blame && effects.config().fast_open_blackhole_timeout.ns != 0) {
+        effects.decide(tcb, Decision::tcp_note_fast_open_paused, tcb.recovery.timeouts);
+        effects.swallowed = true;
+    }
+}
+
+/// How often SYN or SYN,ACK goes out again; a Fast Open server has one try more than an embryo (Linux).
+std::uint32_t syn_tries(const Tcb& tcb, const TcpConfig& config) {
+    if (tcb.user.syn_count != 0) {
+        return tcb.user.syn_count;
+    }
+    if (tcb.state == State::syn_sent) {
+        return config.syn_retries;
+    }
+    return config.synack_retries + (tcb.passive && !tcb.embryo ? 1 : 0);
+}
+
 void on_syn_timeout(Tcb& tcb, Effects& effects) {
     const TcpConfig& config = effects.config();
     const bool active = tcb.state == State::syn_sent;
     // Linux counts its linear timeouts beside the others: with 6 retries a SYN is given up after 131 s.
     const std::uint32_t linear_tries = active && config.syn_linear_timeouts ? 4 : 0;
-    const std::uint32_t tries = active ? config.syn_retries + linear_tries : config.synack_retries;
+    const std::uint32_t tries = syn_tries(tcb, config) + linear_tries;
     const Duration limit =
         tcb.user.user_timeout.ns != 0 ? tcb.user.user_timeout : config.user_timeout;
     const bool too_long = limit.ns != 0 && effects.now - tcb.opened_at >= limit;
     // RFC 9293 §3.8.3, MUST-22; MUST-23: R2 of a SYN.
-    if (tcb.recovery.timeouts >= tries || too_long) {
+    // Linux's TCP_DEFER_ACCEPT: an embryo that has had its ACK stays for as long as the user wants to wait for data.
+    const bool deferred = tcb.embryo && tcb.ack_deferred;
+    const bool waits = deferred && tcb.recovery.timeouts < tcb.user.defer_accept;
+    const bool over = (tcb.recovery.timeouts >= tries && !waits) || too_long;
+    suspect_fast_open(tcb, over, effects);
+    if (over) {
         give_up(tcb, Decision::tcp_note_syn_gave_up, effects);
         return;
     }
     note_r1(tcb, effects);
-    tcb.retransmission.mark_all_lost();
+    // And the SYN,ACK goes again only at the end of that, as the last occasion for data or an ACK.
+    if (!deferred || tcb.recovery.timeouts + 1U >= tcb.user.defer_accept) {
+        tcb.retransmission.mark_all_lost();
+    }
     // 1, 3, 7 … s (RFC 6298 §5.5); profile linux repeats the first four times a second apart.
     const bool linear = tcb.recovery.timeouts < linear_tries;
     const std::uint8_t backoff = tcb.recovery.backoff;
@@ -118,7 +147,9 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
         // answered the connection stays (RFC 9293 §3.8.6.1, MUST-37, SHLD-17).
         since = std::max(since, tcb.last_received);
     }
-    if (waited_too_long(tcb, since, tcb.recovery.timeouts, effects)) {
+    const bool over = waited_too_long(tcb, since, tcb.recovery.timeouts, effects);
+    suspect_fast_open(tcb, over, effects);
+    if (over) {
         give_up(tcb, Decision::tcp_note_gave_up, effects);
         return;
     }
