@@ -16,7 +16,7 @@ using tcp::Timestamping;
 constexpr int kSolIp = 0, kSolSocket = 1, kSolTcp = 6, kSolIpv6 = 41;
 constexpr int kSoSndbuf = 7, kSoRcvbuf = 8, kSoLinger = 13, kSoError = 4, kSoType = 3;
 constexpr int kTcpInfo = 11, kTcpCongestion = 13, kTcpMd5 = 14, kTcpMd5Ext = 32, kTcpQuickAck = 12,
-              kTcpMaxSegment = 2;
+              kTcpMaxSegment = 2, kTcpFastOpenKey = 33;
 constexpr std::int64_t kMaxFinTimeoutSeconds = 120;  // TCP_FIN_TIMEOUT_MAX
 constexpr std::int64_t kMinWindowClamp = 1152;       // SOCK_MIN_RCVBUF / 2
 constexpr std::size_t kCongestionName = 16;          // TCP_CA_NAME_MAX
@@ -53,11 +53,16 @@ constexpr Known kKnown[] = {
     {kSolTcp, 4, SocketOption::keepalive_idle},
     {kSolTcp, 5, SocketOption::keepalive_interval},
     {kSolTcp, 6, SocketOption::keepalive_count},
+    {kSolTcp, 7, SocketOption::syn_count},
     {kSolTcp, 8, SocketOption::fin_timeout},
+    {kSolTcp, 9, SocketOption::defer_accept},
     {kSolTcp, 10, SocketOption::window_clamp},
     {kSolTcp, kTcpQuickAck, SocketOption::quick_ack},
     {kSolTcp, 18, SocketOption::user_timeout},
+    {kSolTcp, 23, SocketOption::fast_open},
     {kSolTcp, 25, SocketOption::notsent_lowat},
+    {kSolTcp, 30, SocketOption::fast_open_connect},
+    {kSolTcp, 34, SocketOption::fast_open_no_cookie},
     {kSolTcp, 36, SocketOption::report_inq},
     {kSolIp, 1, SocketOption::traffic_class},
     {kSolIp, 2, SocketOption::hop_limit},
@@ -341,6 +346,10 @@ int SocketLayer::set_linux_option(SocketId id, int level, int name, Bytes value,
         wanted = wanted.substr(0, wanted.find('\0'));
         const Status set = set_congestion(id, wanted, now);
         return set ? 0 : set.error() == Errc::argument_invalid ? ENOENT : number_of(set.error());
+    }
+    if (level == kSolTcp && name == kTcpFastOpenKey) {
+        const Status set = set_fast_open_keys(id, value);
+        return set ? 0 : number_of(set.error());
     }
     if (level == kSolTcp && (name == kTcpMd5 || name == kTcpMd5Ext)) {
         return set_linux_md5(id, name == kTcpMd5Ext, value, now);
