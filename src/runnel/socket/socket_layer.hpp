@@ -321,7 +321,7 @@ private:
     std::vector<std::uint64_t> socket_of_listener_;
     std::vector<std::uint64_t> socket_of_datagram_;
     std::map<std::uint64_t, std::vector<tcp::Md5Key>> md5_keys_;  ///< by packed SocketId
-    std::map<std::uint64_t, tcp::FastOpenKeys> fast_open_keys_;  ///< by packed SocketId
+    std::map<std::uint64_t, tcp::FastOpenKeys> fast_open_keys_;   ///< by packed SocketId
 };
 
 }  // namespace runnel

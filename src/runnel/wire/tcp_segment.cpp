@@ -17,7 +17,8 @@ constexpr std::size_t kMaxOptionBytes = 40;
 // RFC 9293 §3.2, RFC 2018, RFC 7323.
 constexpr std::uint8_t kOptionEnd = 0, kOptionNop = 1, kOptionMss = 2, kOptionWindowScale = 3,
                        kOptionSackPermitted = 4, kOptionSack = 5, kOptionTimestamps = 8,
-                       kOptionMd5 = 19, kOptionFastOpen = 34, kOptionExperiment = 254;  // RFC 7413, RFC 6994
+                       kOptionMd5 = 19, kOptionFastOpen = 34,
+                       kOptionExperiment = 254;  // RFC 7413, RFC 6994
 constexpr std::uint16_t kFastOpenMagic = 0xf989;
 constexpr std::uint8_t kMssLength = 4, kWindowScaleLength = 3, kSackPermittedLength = 2,
                        kSackBlockLength = 8, kTimestampsLength = 10, kMd5Length = 18;
