@@ -214,6 +214,11 @@ BusyKind busy_kind(const Tcb& tcb, const Plan& plan) {
     return starved ? BusyKind::buffer : BusyKind::busy;
 }
 
+/// The number of the first octet: what goes with a SYN begins after the SYN's own.
+Seq64 text_of(const Plan& plan) {
+    return plan.kind == Plan::Kind::syn ? plan.seq + 1 : plan.seq;
+}
+
 }  // namespace
 
 bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
@@ -241,16 +246,14 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
     header.source_port = tcb.tuple.local.port;
     header.destination_port = tcb.tuple.remote.port;
     if (plan.length > 0) {
-        // What goes with a SYN begins after the SYN's own number.
-        const Seq64 from = plan.kind == Plan::Kind::syn ? plan.seq + 1 : plan.seq;
-        const std::size_t got = tcb.send.gather(from, plan.length, out.payload);
+        const std::size_t got = tcb.send.gather(text_of(plan), plan.length, out.payload);
         if (got < plan.length) {
             // More slices than a frame holds: send what fits, the rest follows.
             plan.length = static_cast<std::uint32_t>(got);
             if (plan.length > plan.mss) {
                 plan.length -= plan.length % plan.mss;
                 out.payload.clear();
-                (void)tcb.send.gather(from, plan.length, out.payload);
+                (void)tcb.send.gather(text_of(plan), plan.length, out.payload);
             }
             plan.fin = false;
         }
