@@ -59,6 +59,7 @@ TEST(DrillCode, AssertsThatHoldSayNothing) {
     for (
         const char* text : {
             "assert tcpi_snd_cwnd == 9",
+            "assert 9 <= tcpi_snd_cwnd <= 9 and 9 >= 9 and not 9 < 9 and not 9 > 9 and .5 <= .5",
             " assert tcpi_snd_cwnd == 9, tcpi_snd_cwnd ",
             "assert 1 < 2 < 3 and not 2 > 3",
             "assert 90000 <= tcpi_rtt < 110000; assert tcpi_snd_cwnd != 10",

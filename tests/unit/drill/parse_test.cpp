@@ -259,6 +259,7 @@ TEST(DrillDefines, AreSubstitutedAsWordsAndDecideIfdefs) {
                                  {{"UNUSED", "2"}}, false);
     EXPECT_TRUE(script.events.empty());  // 0xMSS is no number
     const Script good = parsed("#define N 5\n#ifdef N\n0 f(\"N\", XN, N) = N\n#else\n?\n#endif\n");
+    ASSERT_EQ(good.events.size(), 1u);
     const auto& call = std::get<Syscall>(good.events[0].what);
     EXPECT_EQ(call.arguments[0].text, "N");
     EXPECT_EQ(call.arguments[1].text, "XN");
