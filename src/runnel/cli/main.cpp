@@ -33,6 +33,7 @@ int run(int argc, char** argv) {
     runnel::add_doctor(program, exit_code);
     runnel::add_explain(program, exit_code);
     runnel::add_lab(program, exit_code);
+    runnel::add_drill(program, exit_code);
     runnel::add_completion(program, exit_code);
     runnel::add_man(program, exit_code);
     try {
