@@ -86,8 +86,10 @@ void add_failure(std::string& out, const Verdict& verdict, const DrillStyle& sty
     }
     if (!verdict.decisions.empty()) {
         out += "    the host's decisions:\n";
-        for (const std::string& decision : verdict.decisions) {
-            out += "      " + decision + "\n";
+        for (std::size_t i = 0; i < verdict.decisions.size(); ++i) {
+            if (i == 0 || verdict.decisions[i] != verdict.decisions[i - 1]) {
+                out += "      " + report::printable(verdict.decisions[i]) + "\n";
+            }
         }
     }
 }

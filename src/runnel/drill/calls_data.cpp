@@ -13,8 +13,9 @@ namespace runnel::drill {
 namespace {
 
 constexpr int kEbadf = 9, kEinval = 22, kEpipe = 32, kEnotsock = 88;
-constexpr std::int64_t kMsgOob = 0x1, kMsgPeek = 0x2, kMsgDontwait = 0x40, kMsgWaitall = 0x100,
-                       kMsgNosignal = 0x4000, kMsgMore = 0x8000, kMsgCmsgCloexec = 0x40000000;
+constexpr std::int64_t kMsgOob = 0x1, kMsgPeek = 0x2, kMsgDontwait = 0x40, kMsgEor = 0x80,
+                       kMsgTrunc = 0x20, kMsgWaitall = 0x100,
+                       kMsgNosignal = 0x4000, kMsgMore = 0x8000, kMsgZerocopy = 0x4000000, kMsgCmsgCloexec = 0x40000000;
 
 /// The flags that a call does not know; 0: it knows them all.
 std::string unknown_flags(std::int64_t flags, std::int64_t known) {
@@ -145,7 +146,7 @@ Reply Calls::receive(CallState& state, const Transfer& transfer, Arguments& argu
         return Reply::failed(kEbadf);
     }
     const std::string unknown =
-        unknown_flags(transfer.flags, kMsgOob | kMsgPeek | kMsgDontwait | kMsgWaitall |
+        unknown_flags(transfer.flags, kMsgOob | kMsgPeek | kMsgDontwait | kMsgWaitall | kMsgTrunc |
                                           kMsgNosignal | kMsgCmsgCloexec);
     if (!unknown.empty()) {
         return Reply::skip(fmt::format("{}() with {} is not supported", state.call->name, unknown));
@@ -178,7 +179,7 @@ Reply Calls::receive_stream(CallState& state, Descriptor& descriptor, const Tran
     into.resize(std::min(wanted, std::max<std::size_t>(available.value_or(0), 65'536)));
     const MessageFlags flags{.peek = (transfer.flags & kMsgPeek) != 0,
                              .urgent = (transfer.flags & kMsgOob) != 0,
-                             .more = false};
+                             .discard = (transfer.flags & kMsgTrunc) != 0};
     const bool waits = !descriptor.nonblocking && (transfer.flags & kMsgDontwait) == 0;
     if (descriptor.kind == Descriptor::Kind::datagram) {
         Endpoint from;
@@ -248,7 +249,7 @@ Reply Calls::transmit(CallState& state, const Transfer& transfer, Arguments& arg
         return Reply::failed(kEbadf);
     }
     const std::string unknown =
-        unknown_flags(transfer.flags, kMsgOob | kMsgDontwait | kMsgNosignal | kMsgMore);
+        unknown_flags(transfer.flags, kMsgOob | kMsgDontwait | kMsgNosignal | kMsgMore | kMsgEor | kMsgZerocopy);
     if (!unknown.empty()) {
         return Reply::skip(fmt::format("{}() with {} is not supported", state.call->name, unknown));
     }

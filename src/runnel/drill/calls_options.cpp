@@ -1,6 +1,8 @@
-// getsockopt and setsockopt: Linux's levels and names onto SocketLayer's options. What the layer doesn't have makes
-// the script one to skip; what Linux would refuse is an errno like any other.
+// getsockopt and setsockopt by Linux's numbers and octets. What SocketLayer doesn't have makes the script one to skip,
+// unless it expects just that ENOPROTOOPT; what Linux would refuse is an errno like any other.
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -11,142 +13,157 @@ namespace runnel::drill {
 
 namespace {
 
-constexpr int kEbadf = 9;
+constexpr int kEbadf = 9, kEnoprotoopt = 92;
 constexpr std::int64_t kSolIp = 0, kSolSocket = 1, kSolTcp = 6, kSolIpv6 = 41;
-constexpr std::int64_t kSoLinger = 13, kSoError = 4, kSoSndbuf = 7, kSoRcvbuf = 8;
-constexpr std::int64_t kTcpInfo = 11, kTcpCongestion = 13, kTcpMaxseg = 2;
+constexpr std::int64_t kSoLinger = 13, kTcpInfo = 11;
+constexpr std::size_t kMaxOption = 256;
 
-struct Known {
-    std::int64_t level;
-    std::int64_t name;
-    SocketOption option;
-};
-constexpr Known kKnown[] = {
-    {kSolSocket, 2, SocketOption::reuse_address},
-    {kSolSocket, 15, SocketOption::reuse_port},
-    {kSolSocket, 9, SocketOption::keepalive},
-    {kSolSocket, 10, SocketOption::oob_inline},
-    {kSolSocket, kSoLinger, SocketOption::linger},
-    {kSolSocket, kSoSndbuf, SocketOption::send_buffer},
-    {kSolSocket, kSoRcvbuf, SocketOption::receive_buffer},
-    {kSolSocket, 32, SocketOption::send_buffer},     // SO_SNDBUFFORCE
-    {kSolSocket, 33, SocketOption::receive_buffer},  // SO_RCVBUFFORCE
-    {kSolSocket, kSoError, SocketOption::error},
-    {kSolSocket, 30, SocketOption::accepting},
-    {kSolSocket, 3, SocketOption::type},
-    {kSolTcp, 1, SocketOption::no_delay},
-    {kSolTcp, kTcpMaxseg, SocketOption::max_segment},
-    {kSolTcp, 3, SocketOption::cork},
-    {kSolTcp, 4, SocketOption::keepalive_idle},
-    {kSolTcp, 5, SocketOption::keepalive_interval},
-    {kSolTcp, 6, SocketOption::keepalive_count},
-    {kSolTcp, 12, SocketOption::quick_ack},
-    {kSolTcp, 18, SocketOption::user_timeout},
-    {kSolIp, 1, SocketOption::traffic_class},
-    {kSolIp, 2, SocketOption::hop_limit},
-    {kSolIpv6, 67, SocketOption::traffic_class},
-    {kSolIpv6, 16, SocketOption::hop_limit},
-    {kSolIpv6, 26, SocketOption::v6_only},
-};
-
-const Known* known(std::int64_t level, std::int64_t name) {
-    const auto found = std::find_if(std::begin(kKnown), std::end(kKnown), [&](const Known& one) {
-        return one.level == level && one.name == name;
-    });
-    return found == std::end(kKnown) ? nullptr : found;
-}
-
-std::string option_text(std::int64_t level, std::int64_t name) {
+Reply unsupported(const Syscall& call, std::int64_t level, std::int64_t name) {
+    if (call.error == "ENOPROTOOPT") {
+        return Reply::failed(kEnoprotoopt);
+    }
     const SymbolGroup group = level == kSolSocket ? SymbolGroup::socket_option
                               : level == kSolTcp  ? SymbolGroup::tcp_option
                               : level == kSolIp   ? SymbolGroup::ip_option
                                                   : SymbolGroup::ipv6_option;
-    return fmt::format("the socket option {} is not supported", symbol_name(group, name));
+    return Reply::skip(fmt::format("the socket option {} is not supported",
+                                   level == kSolIp || level == kSolSocket || level == kSolTcp ||
+                                           level == kSolIpv6
+                                       ? symbol_name(group, name)
+                                       : fmt::format("{} of level {}", name, level)));
 }
 
-/// SO_LINGER's {onoff=1, linger=5} as the layer has it: seconds, or -1.
-std::int64_t linger_of(const Expression& written, Arguments& arguments) {
+void append(std::vector<std::byte>& bytes, std::int64_t value, std::size_t size) {
+    std::array<std::byte, 8> raw{};
+    std::memcpy(raw.data(), &value, raw.size());  // as the machine has it, like the real call
+    bytes.insert(bytes.end(), raw.begin(),
+                 raw.begin() + static_cast<std::ptrdiff_t>(std::min(size, raw.size())));
+}
+
+std::int64_t number_in(Bytes bytes) {
+    std::int32_t value = 0;
+    std::memcpy(&value, bytes.data(), std::min(bytes.size(), sizeof value));
+    return value;
+}
+
+/// SO_LINGER's {onoff=1, linger=5}: its two numbers.
+std::array<std::int64_t, 2> linger_of(const Expression& written, Arguments& arguments) {
     const Expression* on = field_of(written, "onoff", 0);
     const Expression* time = field_of(written, "linger", 1);
     on = on == nullptr ? written.field("l_onoff") : on;
     time = time == nullptr ? written.field("l_linger") : time;
     if (on == nullptr || time == nullptr) {
         arguments.fail("SO_LINGER wants {onoff=…, linger=…}");
-        return -1;
+        return {};
     }
-    return arguments.number_of(*on) != 0 ? arguments.number_of(*time) : -1;
+    return {arguments.number_of(*on), arguments.number_of(*time)};
+}
+
+bool is_linger(std::int64_t level, std::int64_t name) {
+    return level == kSolSocket && name == kSoLinger;
 }
 
 }  // namespace
 
-Reply Calls::setsockopt(CallState&, Arguments& arguments) {
+Reply Calls::setsockopt(CallState& state, Arguments& arguments) {
     Descriptor* descriptor = find(arguments.fd(0));
     const std::int64_t level = arguments.number(1);
     const std::int64_t name = arguments.number(2);
+    const auto size = static_cast<std::size_t>(
+        std::clamp<std::int64_t>(arguments.number(4, 4), 0, kMaxOption));
     if (!arguments.ok()) {
         return arguments.reply();
     }
     if (descriptor == nullptr) {
         return Reply::failed(kEbadf);
     }
+    if (!descriptor->is_socket()) {
+        return Reply::skip("setsockopt() of what is no socket is not supported");
+    }
     const Expression& written = pointee(arguments.at(3));
-    if (level == kSolTcp && name == kTcpCongestion) {
-        return Reply::skip("setting TCP_CONGESTION is not supported");
+    std::vector<std::byte> value;
+    if (is_linger(level, name)) {
+        for (const std::int64_t part : linger_of(written, arguments)) {
+            append(value, part, 4);
+        }
+    } else if (written.is(Expression::Kind::string)) {
+        const Bytes text = as_bytes(written.text);
+        value.assign(text.begin(), text.end());
+        value.resize(size);
+    } else if (written.is(Expression::Kind::structure)) {
+        return unsupported(*state.call, level, name);
+    } else {
+        append(value, arguments.number_of(written), size);
     }
-    const Known* option = known(level, name);
-    if (option == nullptr || !descriptor->is_socket()) {
-        return Reply::skip(option_text(level, name));
-    }
-    const std::int64_t value = option->option == SocketOption::linger
-                                   ? linger_of(written, arguments)
-                                   : arguments.number_of(written);
     if (!arguments.ok()) {
         return arguments.reply();
     }
-    const Status set =
-        machine_.sockets().set_option(descriptor->socket, option->option, value, machine_.now());
-    return set ? Reply::ok(0) : Reply::failed(set.error());
+    const int error =
+        machine_.sockets().set_linux_option(descriptor->socket, static_cast<int>(level),
+                                            static_cast<int>(name), value, machine_.now());
+    if (error == kEnoprotoopt) {
+        return unsupported(*state.call, level, name);
+    }
+    return error == 0 ? Reply::ok(0) : Reply::failed(error);
 }
 
-Reply Calls::getsockopt(CallState&, Arguments& arguments) {
+Reply Calls::getsockopt(CallState& state, Arguments& arguments) {
     Descriptor* descriptor = find(arguments.fd(0));
     const std::int64_t level = arguments.number(1);
     const std::int64_t name = arguments.number(2);
+    const Expression& written = pointee(arguments.at(3));
+    const Expression& length = pointee(arguments.at(4));
+    const std::int64_t room =
+        length.is(Expression::Kind::ellipsis) ? std::int64_t{kMaxOption} : arguments.number_of(length);
     if (!arguments.ok()) {
         return arguments.reply();
     }
     if (descriptor == nullptr) {
         return Reply::failed(kEbadf);
     }
-    const Expression& written = pointee(arguments.at(3));
-    if (level == kSolTcp && (name == kTcpInfo || name == kTcpCongestion)) {
-        const bool open = written.is(Expression::Kind::ellipsis);
-        return open ? Reply::ok(0) : Reply::skip("comparing that option's value is not supported");
+    if (!descriptor->is_socket()) {
+        return Reply::skip("getsockopt() of what is no socket is not supported");
     }
-    const Known* option = known(level, name);
-    if (option == nullptr || !descriptor->is_socket()) {
-        return Reply::skip(option_text(level, name));
+    std::vector<std::byte> value(
+        static_cast<std::size_t>(std::clamp<std::int64_t>(room, 0, kMaxOption)));
+    const OptionReply got =
+        machine_.sockets().get_linux_option(descriptor->socket, static_cast<int>(level),
+                                            static_cast<int>(name), value, machine_.now());
+    if (got.error == kEnoprotoopt) {
+        return unsupported(*state.call, level, name);
     }
-    const auto got = machine_.sockets().get_option(descriptor->socket, option->option);
-    if (!got) {
-        return Reply::failed(got.error());
+    if (got.error != 0) {
+        return Reply::failed(got.error);
     }
+    value.resize(std::min(value.size(), got.size));
     Reply reply;
     if (written.is(Expression::Kind::ellipsis)) {
         return reply;
     }
-    std::int64_t value = *got;
-    if (option->option == SocketOption::error) {
-        value = value == 0 ? 0 : Reply::failed(static_cast<Errc>(value)).error;
-    } else if (option->option == SocketOption::send_buffer ||
-               option->option == SocketOption::receive_buffer) {
-        value *= 2;  // Linux shows what it reckons for overhead too (socket(7))
+    if (written.is(Expression::Kind::string)) {
+        const std::string text(reinterpret_cast<const char*>(value.data()),
+                               value.empty() ? 0 : strnlen(reinterpret_cast<const char*>(value.data()),
+                                                             value.size()));
+        if (text != written.text) {
+            reply.mismatches.push_back(fmt::format("expected \"{}\", got \"{}\"", written.text, text));
+        }
+        return reply;
     }
-    const std::int64_t expected = option->option == SocketOption::linger
-                                      ? linger_of(written, arguments)
-                                      : arguments.number_of(written);
-    if (expected != value) {
-        reply.mismatches.push_back(fmt::format("expected [{}], got [{}]", expected, value));
+    if (is_linger(level, name)) {
+        const auto expected = linger_of(written, arguments);
+        if (value.size() < 8 || expected[0] != number_in(Bytes(value).first(4)) ||
+            expected[1] != number_in(Bytes(value).subspan(4))) {
+            reply.mismatches.push_back("the linger time differs");
+        }
+        return reply;
+    }
+    if (written.is(Expression::Kind::structure) || (level == kSolTcp && name == kTcpInfo)) {
+        return Reply::skip("comparing that option's structure is not supported");
+    }
+    const std::int64_t expected = arguments.number_of(written);
+    if (expected != number_in(value)) {
+        reply.mismatches.push_back(
+            fmt::format("expected [{}], got [{}]", expected, number_in(value)));
     }
     return reply;
 }

@@ -9,8 +9,8 @@ namespace runnel::drill {
 namespace {
 
 constexpr int kEbadf = 9, kEexist = 17, kEinval = 22, kEnoent = 2;
-constexpr std::uint32_t kIn = 0x1, kPri = 0x2, kOut = 0x4, kErr = 0x8, kHup = 0x10, kNval = 0x20,
-                        kRdnorm = 0x40, kWrnorm = 0x100, kRdhup = 0x2000, kOneshot = 0x40000000,
+constexpr std::uint32_t kIn = 0x1, kOut = 0x4, kErr = 0x8, kHup = 0x10, kNval = 0x20,
+                        kRdnorm = 0x40, kWrnorm = 0x100, kOneshot = 0x40000000,
                         kEdge = 0x80000000u;
 
 /// When a call that began at `started` with this timeout in milliseconds gives up; never() for a negative one.
@@ -32,23 +32,7 @@ std::uint32_t Calls::events_of(const Descriptor& descriptor) const {
     if (!descriptor.is_socket()) {
         return kIn | kRdnorm | kOut | kWrnorm;
     }
-    struct Bit {
-        std::uint8_t readiness;
-        std::uint32_t events;
-    };
-    using R = tcp::Readiness;
-    constexpr Bit kBits[] = {{R::kReadable, kIn | kRdnorm},
-                             {R::kWritable, kOut | kWrnorm},
-                             {R::kUrgent, kPri},
-                             {R::kPeerClosed, kRdhup},
-                             {R::kHangUp, kHup},
-                             {R::kError, kErr}};
-    const std::uint8_t bits = machine_.sockets().readiness(descriptor.socket).bits;
-    std::uint32_t events = 0;
-    for (const Bit& bit : kBits) {
-        events |= (bits & bit.readiness) != 0 ? bit.events : 0;
-    }
-    return events;
+    return machine_.sockets().poll_events(descriptor.socket);
 }
 
 Reply Calls::poll(CallState& state, Arguments& arguments) {
