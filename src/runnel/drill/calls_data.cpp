@@ -14,8 +14,9 @@ namespace {
 
 constexpr int kEbadf = 9, kEinval = 22, kEpipe = 32, kEnotsock = 88;
 constexpr std::int64_t kMsgOob = 0x1, kMsgPeek = 0x2, kMsgDontwait = 0x40, kMsgEor = 0x80,
-                       kMsgTrunc = 0x20, kMsgWaitall = 0x100,
-                       kMsgNosignal = 0x4000, kMsgMore = 0x8000, kMsgZerocopy = 0x4000000, kMsgCmsgCloexec = 0x40000000;
+                       kMsgTrunc = 0x20, kMsgWaitall = 0x100, kMsgErrqueue = 0x2000,
+                       kMsgNosignal = 0x4000, kMsgMore = 0x8000, kMsgZerocopy = 0x4000000,
+                       kMsgCmsgCloexec = 0x40000000;
 
 /// The flags that a call does not know; 0: it knows them all.
 std::string unknown_flags(std::int64_t flags, std::int64_t known) {
@@ -38,6 +39,89 @@ void compare_content(const Expression& expected, Bytes got, std::vector<std::str
                         differing.first - got.begin(), std::to_integer<unsigned>(*differing.first),
                         std::to_integer<unsigned>(*differing.second)));
     }
+}
+
+/// A control message that a script expects of recvmsg().
+struct Control {
+    std::int64_t level = 0;
+    std::int64_t type = 0;
+    const Expression* data = nullptr;
+};
+
+std::vector<Control> controls_of(const Expression* written, Arguments& arguments) {
+    std::vector<Control> controls;
+    if (written == nullptr || !written->is(Expression::Kind::array)) {
+        return controls;
+    }
+    for (const Expression& part : written->parts) {
+        const Expression* level = field_of(part, "cmsg_level", 0);
+        const Expression* type = field_of(part, "cmsg_type", 1);
+        if (level == nullptr || type == nullptr) {
+            arguments.fail(
+                "a control message is written as {cmsg_level=…, cmsg_type=…, cmsg_data=…}");
+            return controls;
+        }
+        controls.push_back({arguments.number_of(*level), arguments.number_of(*type),
+                            field_of(part, "cmsg_data", 2)});
+    }
+    return controls;
+}
+
+constexpr std::int64_t kSolTcp = 6, kTcpCmInq = 36;
+
+/// TCP_CM_INQ behind a receive: what is left to be read, 1 for the end of the stream.
+void compare_in_queue(SocketLayer& sockets, SocketId socket, const Control& control,
+                      Arguments& arguments, std::vector<std::string>& mismatches) {
+    const auto left = sockets.available(socket).value_or(0);
+    const bool over = (sockets.readiness(socket).bits & tcp::Readiness::kPeerClosed) != 0;
+    const auto got = left == 0 && over ? std::int64_t{1} : static_cast<std::int64_t>(left);
+    if (control.data == nullptr || control.data->is(Expression::Kind::ellipsis)) {
+        return;
+    }
+    const std::int64_t expected = arguments.number_of(pointee(*control.data));
+    if (expected != got) {
+        mismatches.push_back(fmt::format("TCP_CM_INQ: expected {}, got {}", expected, got));
+    }
+}
+
+/// recvmsg() with MSG_ERRQUEUE: the oldest entry against each sock_extended_err that the script writes.
+Reply take_error(SocketLayer& sockets, SocketId socket, const std::vector<Control>& controls,
+                 Arguments& arguments) {
+    const auto queued = sockets.take_queued_error(socket);
+    if (!queued) {
+        return Reply::failed(queued.error());
+    }
+    constexpr int kEnomsg = 42;
+    using Origin = tcp::QueuedError::Origin;
+    struct Field {
+        const char* name;
+        std::int64_t value;
+    };
+    const Field fields[] = {
+        {"ee_errno", queued->origin == Origin::timestamping ? kEnomsg
+                     : queued->error == Errc::ok            ? 0
+                                                            : Reply::failed(queued->error).error},
+        {"ee_origin", static_cast<std::int64_t>(queued->origin)},
+        {"ee_code", queued->code},
+        {"ee_info", std::int64_t{queued->info}},
+        {"ee_data", std::int64_t{queued->data}},
+    };
+    Reply reply;
+    for (const Control& control : controls) {
+        for (const Field& field : fields) {
+            const Expression* written =
+                control.data == nullptr ? nullptr : control.data->field(field.name);
+            if (written == nullptr || written->is(Expression::Kind::ellipsis)) {
+                continue;
+            }
+            const std::int64_t expected = arguments.number_of(*written);
+            if (expected != field.value) {
+                reply.mismatches.push_back(
+                    fmt::format("{}: expected {}, got {}", field.name, expected, field.value));
+            }
+        }
+    }
+    return reply;
 }
 
 }  // namespace
@@ -111,14 +195,30 @@ Reply Calls::recvmsg(CallState& state, Arguments& arguments) {
     const Expression& message = arguments.at(1);
     const Expression* vector = message.field("msg_iov");
     Transfer transfer{arguments.fd(0), {}, arguments.number(2, 0), message.field("msg_name")};
-    if (vector != nullptr) {
+    if (vector != nullptr && vector->is(Expression::Kind::array)) {
         transfer.pieces = pieces_of(*vector, arguments);
     }
-    const Expression* control = message.field("msg_control");
-    if (control != nullptr && !control->is(Expression::Kind::ellipsis) && !control->parts.empty()) {
-        return Reply::skip("control messages of recvmsg() are not supported");
+    const auto controls = controls_of(message.field("msg_control"), arguments);
+    Descriptor* descriptor = find(transfer.fd);
+    if (!arguments.ok()) {
+        return arguments.reply();
     }
-    return receive(state, transfer, arguments);
+    if (descriptor != nullptr && descriptor->is_socket() && (transfer.flags & kMsgErrqueue) != 0) {
+        return take_error(machine_.sockets(), descriptor->socket, controls, arguments);
+    }
+    for (const Control& control : controls) {
+        if (control.level != kSolTcp || control.type != kTcpCmInq) {
+            return Reply::skip("a control message of recvmsg() other than TCP_CM_INQ");
+        }
+    }
+    Reply reply = receive(state, transfer, arguments);
+    if (reply.kind == Reply::Kind::done && reply.value >= 0 && descriptor != nullptr) {
+        for (const Control& control : controls) {
+            compare_in_queue(machine_.sockets(), descriptor->socket, control, arguments,
+                             reply.mismatches);
+        }
+    }
+    return reply;
 }
 
 Reply Calls::sendmsg(CallState& state, Arguments& arguments) {
@@ -248,8 +348,8 @@ Reply Calls::transmit(CallState& state, const Transfer& transfer, Arguments& arg
     if (descriptor == nullptr) {
         return Reply::failed(kEbadf);
     }
-    const std::string unknown =
-        unknown_flags(transfer.flags, kMsgOob | kMsgDontwait | kMsgNosignal | kMsgMore | kMsgEor | kMsgZerocopy);
+    const std::string unknown = unknown_flags(
+        transfer.flags, kMsgOob | kMsgDontwait | kMsgNosignal | kMsgMore | kMsgEor | kMsgZerocopy);
     if (!unknown.empty()) {
         return Reply::skip(fmt::format("{}() with {} is not supported", state.call->name, unknown));
     }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kEbadf = 9, kEnoprotoopt = 92;
 constexpr std::int64_t kSolIp = 0, kSolSocket = 1, kSolTcp = 6, kSolIpv6 = 41;
-constexpr std::int64_t kSoLinger = 13, kTcpInfo = 11;
+constexpr std::int64_t kSoLinger = 13, kTcpInfo = 11, kTcpCongestion = 13;
 constexpr std::size_t kMaxOption = 256;
 
 Reply unsupported(const Syscall& call, std::int64_t level, std::int64_t name) {
@@ -26,11 +26,11 @@ Reply unsupported(const Syscall& call, std::int64_t level, std::int64_t name) {
                               : level == kSolTcp  ? SymbolGroup::tcp_option
                               : level == kSolIp   ? SymbolGroup::ip_option
                                                   : SymbolGroup::ipv6_option;
-    return Reply::skip(fmt::format("the socket option {} is not supported",
-                                   level == kSolIp || level == kSolSocket || level == kSolTcp ||
-                                           level == kSolIpv6
-                                       ? symbol_name(group, name)
-                                       : fmt::format("{} of level {}", name, level)));
+    return Reply::skip(
+        fmt::format("the socket option {} is not supported",
+                    level == kSolIp || level == kSolSocket || level == kSolTcp || level == kSolIpv6
+                        ? symbol_name(group, name)
+                        : fmt::format("{} of level {}", name, level)));
 }
 
 void append(std::vector<std::byte>& bytes, std::int64_t value, std::size_t size) {
@@ -69,8 +69,8 @@ Reply Calls::setsockopt(CallState& state, Arguments& arguments) {
     Descriptor* descriptor = find(arguments.fd(0));
     const std::int64_t level = arguments.number(1);
     const std::int64_t name = arguments.number(2);
-    const auto size = static_cast<std::size_t>(
-        std::clamp<std::int64_t>(arguments.number(4, 4), 0, kMaxOption));
+    const auto size =
+        static_cast<std::size_t>(std::clamp<std::int64_t>(arguments.number(4, 4), 0, kMaxOption));
     if (!arguments.ok()) {
         return arguments.reply();
     }
@@ -98,11 +98,13 @@ Reply Calls::setsockopt(CallState& state, Arguments& arguments) {
     if (!arguments.ok()) {
         return arguments.reply();
     }
-    const int error =
-        machine_.sockets().set_linux_option(descriptor->socket, static_cast<int>(level),
-                                            static_cast<int>(name), value, machine_.now());
+    const int error = machine_.sockets().set_linux_option(
+        descriptor->socket, static_cast<int>(level), static_cast<int>(name), value, machine_.now());
     if (error == kEnoprotoopt) {
         return unsupported(*state.call, level, name);
+    }
+    if (level == kSolTcp && name == kTcpCongestion && error != 0 && state.call->error.empty()) {
+        return Reply::skip(fmt::format("there is no congestion control \"{}\" here", written.text));
     }
     return error == 0 ? Reply::ok(0) : Reply::failed(error);
 }
@@ -113,8 +115,8 @@ Reply Calls::getsockopt(CallState& state, Arguments& arguments) {
     const std::int64_t name = arguments.number(2);
     const Expression& written = pointee(arguments.at(3));
     const Expression& length = pointee(arguments.at(4));
-    const std::int64_t room =
-        length.is(Expression::Kind::ellipsis) ? std::int64_t{kMaxOption} : arguments.number_of(length);
+    const std::int64_t room = length.is(Expression::Kind::ellipsis) ? std::int64_t{kMaxOption}
+                                                                    : arguments.number_of(length);
     if (!arguments.ok()) {
         return arguments.reply();
     }
@@ -126,9 +128,8 @@ Reply Calls::getsockopt(CallState& state, Arguments& arguments) {
     }
     std::vector<std::byte> value(
         static_cast<std::size_t>(std::clamp<std::int64_t>(room, 0, kMaxOption)));
-    const OptionReply got =
-        machine_.sockets().get_linux_option(descriptor->socket, static_cast<int>(level),
-                                            static_cast<int>(name), value, machine_.now());
+    const OptionReply got = machine_.sockets().get_linux_option(
+        descriptor->socket, static_cast<int>(level), static_cast<int>(name), value, machine_.now());
     if (got.error == kEnoprotoopt) {
         return unsupported(*state.call, level, name);
     }
@@ -141,11 +142,12 @@ Reply Calls::getsockopt(CallState& state, Arguments& arguments) {
         return reply;
     }
     if (written.is(Expression::Kind::string)) {
-        const std::string text(reinterpret_cast<const char*>(value.data()),
-                               value.empty() ? 0 : strnlen(reinterpret_cast<const char*>(value.data()),
-                                                             value.size()));
+        const std::string text(
+            reinterpret_cast<const char*>(value.data()),
+            value.empty() ? 0 : strnlen(reinterpret_cast<const char*>(value.data()), value.size()));
         if (text != written.text) {
-            reply.mismatches.push_back(fmt::format("expected \"{}\", got \"{}\"", written.text, text));
+            reply.mismatches.push_back(
+                fmt::format("expected \"{}\", got \"{}\"", written.text, text));
         }
         return reply;
     }

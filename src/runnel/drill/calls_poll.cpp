@@ -10,8 +10,7 @@ namespace {
 
 constexpr int kEbadf = 9, kEexist = 17, kEinval = 22, kEnoent = 2;
 constexpr std::uint32_t kIn = 0x1, kOut = 0x4, kErr = 0x8, kHup = 0x10, kNval = 0x20,
-                        kRdnorm = 0x40, kWrnorm = 0x100, kOneshot = 0x40000000,
-                        kEdge = 0x80000000u;
+                        kRdnorm = 0x40, kWrnorm = 0x100, kOneshot = 0x40000000, kEdge = 0x80000000u;
 
 /// When a call that began at `started` with this timeout in milliseconds gives up; never() for a negative one.
 Instant deadline(Instant started, std::int64_t timeout) {

@@ -121,10 +121,10 @@ bool Play::finish_call(const Event& event, const Syscall& syscall, const Reply& 
     if (found.empty() || settings_.non_fatal.syscall) {
         return !over_;
     }
-    return fail(event.at,
-                found.size() == 1 ? fmt::format("{}(): {}", syscall.name, found.front())
-                                  : fmt::format("{}() differs", syscall.name),
-                std::move(found));
+    const std::string reason = found.size() == 1
+                                   ? fmt::format("{}(): {}", syscall.name, found.front())
+                                   : fmt::format("{}() differs", syscall.name);
+    return fail(event.at, reason, std::move(found));
 }
 
 /// What a call changes of how packets are understood.

@@ -260,10 +260,12 @@ bool Play::expect(const Event& event, const Packet& packet) {
         verdict_.decisions.push_back(fmt::format("{} {}: {} ({})", print(script_time(seen.time)),
                                                  text.name, text.sentence, text.clause));
     }
-    return fail(event.at,
-                found.size() == 1 ? "the host's packet differs: " + found.front()
-                                  : "the host's packet differs",
-                std::move(found));
+    // Named first: in which order arguments are evaluated is the compiler's choice, and one of them is moved.
+    std::string reason = "the host's packet differs";
+    if (found.size() == 1) {
+        reason += ": " + found.front();
+    }
+    return fail(event.at, std::move(reason), std::move(found));
 }
 
 bool Play::nothing_came(const Event& event, const Window& window) {

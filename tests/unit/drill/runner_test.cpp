@@ -64,6 +64,7 @@ TEST(Runner, PlaysAConnectionFromOpenToClose) {
 TEST(Runner, FailsWhereThePacketDiffers) {
     const Verdict verdict = opened("+0 write(4, ..., 500) = 500\n+0 > P. 1:502(501) ack 1\n");
     EXPECT_TRUE(says(verdict, "length: expected 501, seen 500")) << failure(verdict);
+    EXPECT_EQ(verdict.reason, "the host's packet differs: length: expected 501, seen 500");
     EXPECT_EQ(verdict.at.line, 9u);
     EXPECT_FALSE(verdict.decisions.empty());
     ASSERT_FALSE(verdict.ladder.empty());
