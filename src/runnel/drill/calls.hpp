@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -108,9 +108,9 @@ private:
         SocketId socket = {};
         bool v6 = false;
         bool nonblocking = false;
-        std::size_t position = 0;  ///< of a file
-        std::shared_ptr<Pipe> pipe;
-        std::shared_ptr<std::vector<std::byte>> file;
+        std::size_t position = 0;                ///< of a file
+        Pipe* pipe = nullptr;                    ///< in pipes_
+        std::vector<std::byte>* file = nullptr;  ///< in files_
         std::map<int, Interest> interests;
 
         [[nodiscard]] bool is_socket() const {
@@ -198,7 +198,8 @@ private:
     Machine& machine_;
     const Settings& settings_;
     std::map<int, Descriptor> descriptors_;
-    std::map<std::string, std::shared_ptr<std::vector<std::byte>>> files_;
+    std::deque<Pipe> pipes_;                               ///< kept, so that both ends stay good
+    std::map<std::string, std::vector<std::byte>> files_;  ///< by name
     std::vector<ReadyEvent> ready_;
     std::optional<SocketId> info_socket_;
     std::optional<SocketId> datagram_;

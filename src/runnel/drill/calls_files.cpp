@@ -20,13 +20,9 @@ Reply Calls::open(CallState& state, Arguments& arguments) {
     if (descriptors_.size() >= kMaxDescriptors) {
         return Reply::failed(kEmfile);
     }
-    auto& file = files_[path.text];
-    if (!file) {
-        file = std::make_shared<std::vector<std::byte>>();
-    }
     Descriptor descriptor;
     descriptor.kind = Descriptor::Kind::file;
-    descriptor.file = file;
+    descriptor.file = &files_[path.text];
     return Reply::ok(add(std::move(descriptor), state.call->result));
 }
 
@@ -37,7 +33,7 @@ Reply Calls::pipe(CallState&, Arguments& arguments) {
     Descriptor reader;
     reader.kind = Descriptor::Kind::pipe_reader;
     reader.nonblocking = nonblocking;
-    reader.pipe = std::make_shared<Pipe>();
+    reader.pipe = &pipes_.emplace_back();
     Descriptor writer = reader;
     writer.kind = Descriptor::Kind::pipe_writer;
     add(std::move(reader), written ? pair.parts[0] : pair);
