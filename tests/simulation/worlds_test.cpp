@@ -209,12 +209,7 @@ private:
 /// How often the connections are asked about themselves, in events.
 constexpr std::uint64_t kLook = 64;
 
-/// Its digest.
-std::uint64_t live_in_world(std::uint64_t seed) {
-    Random random(seed);
-    const TwoHostsConfig config = draw_world(random, seed);
-    TwoHosts hosts(config);
-    Transfers transfers(hosts.world);
+void start_transfers(TwoHosts& hosts, Transfers& transfers, Random& random, std::uint64_t seed) {
     const std::uint64_t count = random.below(8) + 1;
     for (std::uint64_t i = 0; i < count; ++i) {
         TransferConfig one;
@@ -230,6 +225,15 @@ std::uint64_t live_in_world(std::uint64_t seed) {
         }
         EXPECT_TRUE(transfers.start(one));
     }
+}
+
+/// Its digest.
+std::uint64_t live_in_world(std::uint64_t seed) {
+    Random random(seed);
+    const TwoHostsConfig config = draw_world(random, seed);
+    TwoHosts hosts(config);
+    Transfers transfers(hosts.world);
+    start_transfers(hosts, transfers, random, seed);
     Vandal vandal(hosts, transfers, random);
     Meddler meddler(hosts, transfers, random);
     RunDigest digest;
