@@ -20,6 +20,7 @@ void add_doctor(CLI::App& program, int& exit_code);
 void add_explain(CLI::App& program, int& exit_code);
 void add_lab(CLI::App& program, int& exit_code);
 void add_drill(CLI::App& program, int& exit_code);
+void add_sim(CLI::App& program, int& exit_code);
 void add_completion(CLI::App& program, int& exit_code);
 void add_man(CLI::App& program, int& exit_code);
 

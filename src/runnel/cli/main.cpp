@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
     runnel::add_explain(program, exit_code);
     runnel::add_lab(program, exit_code);
     runnel::add_drill(program, exit_code);
+    runnel::add_sim(program, exit_code);
     runnel::add_completion(program, exit_code);
     runnel::add_man(program, exit_code);
     try {

@@ -126,6 +126,7 @@ inline constexpr std::uint16_t kFirstPort = 5'000;
 struct Scenario {
     std::uint64_t seed = 0;           ///< of secrets (ISNs, ports), jitter and nothing else
     Duration limit = seconds(3'600);  ///< virtual time after which the run is broken off
+    bool open_ended = false;  ///< the limit is meant: what has not ended by then is no failure
     std::vector<HostSpec> hosts;
     std::vector<RouterSpec> routers;
     std::vector<LinkSpec> links;
