@@ -9,6 +9,37 @@ namespace runnel::lab {
 
 namespace {
 
+Outcome syn_flood(bool rule) {
+    SceneConfig config{.rule = rule};
+    config.tcp[1].max_syn_backlog = 16;
+    config.tcp[1].syn_cookies = rule ? 1 : 0;
+    Scene scene(config);
+    scene.serve(Side::right);
+    // One SYN each 50 ms, each from another port of an address where nobody answers.
+    std::size_t forged_syns = 0;
+    const std::function<void()> flood = [&] {
+        const auto port = static_cast<std::uint16_t>(1024 + forged_syns++);
+        scene.inject(
+            Side::right,
+            forged(scene.stranger(port), scene.at(Side::right, 80), TcpFlags::kSyn, {port}),
+            "one of the attacker's SYNs; nobody will answer the SYN,ACK");
+        scene.after(milliseconds(50), flood);
+    };
+    flood();
+    scene.run_for(milliseconds(980));  // 20 of them
+    App& client = scene.connect(Side::left);
+    client.send("hello");
+    scene.run_until([&] { return client.connected || client.closed; }, seconds(200));
+    scene.run_for(milliseconds(15));
+    const auto& servers = scene.accepted(Side::right);
+    scene.show({1, 18, 21});  // the first, one behind the full backlog, the client's
+    scene.fact("room for half-open connections", 16);
+    scene.fact("the client is told", client.connected ? "connected" : client.error_text());
+    scene.fact("after", client.told - client.began);
+    scene.fact("its text arrives", yes_or_no(!servers.empty() && servers[0]->received == "hello"));
+    return scene.outcome();
+}
+
 /// Somebody forges a segment of the client's with a number in the server's window.
 Outcome blind_attack(bool rule, const Habits& habits, std::uint16_t flags,
                      const std::string& what) {
@@ -94,6 +125,19 @@ Outcome half_open(bool rule) {
 
 std::span<const Lesson> trouble_lessons() {
     static constexpr std::array kLessons = {
+        Lesson{
+            "syn-flood", "What a SYN flood does, and what SYN cookies do against it",
+            "A server that remembers every SYN can be filled with SYNs; one that puts what it must "
+            "remember into its ISN can not.",
+            "SYN cookies once the backlog is full",
+            "No cookies: what finds the backlog full is dropped",
+            "The attacker sends 20 SYNs a second from an address where nobody answers. Sixteen fill "
+            "the backlog, and each stays for a minute, in which its SYN,ACK is repeated. Without "
+            "cookies the client's SYN is one of many that are dropped: it tries for two minutes, and "
+            "its user reads an error, though the server has nothing else to do. With cookies the "
+            "server answers, keeps nothing, and finds in the number of the client's ACK all that it "
+            "needs; the attacker's SYNs are answered once each, and forgotten.",
+            "RFC 4987 §3.6", syn_flood},
         Lesson{
             "blind-reset", "Why not every reset in the window is believed",
             "An attacker need not hit the exact number if any number in the window will do.",
