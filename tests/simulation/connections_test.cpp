@@ -376,7 +376,9 @@ TEST_P(Connections, UrgentDataOutOfBand) {
 }
 
 TEST(Backlog, ListenerTakesNoMoreThanItsQueue) {
-    TwoHosts hosts;
+    TwoHostsConfig config;
+    config.host[1].tcp.syn_cookies = 0;
+    TwoHosts hosts(config);
     const SocketId listener = hosts.listen(Family::ipv4, 80, 4);
     std::vector<SocketId> clients;
     for (int i = 0; i < 20; ++i) {
@@ -399,6 +401,32 @@ TEST(Backlog, ListenerTakesNoMoreThanItsQueue) {
             return accepted == 20;
         },
         hosts.world.now() + seconds(120));
+    EXPECT_EQ(accepted, 20u);
+}
+
+// With cookies (RFC 4987 §3.6) nothing is kept for those beyond the queue, and their ACKs come when it is full: each
+// believes that it is connected, and gets in with its first data once there is room.
+TEST(Backlog, WhoHoldsACookieGetsInWithItsData) {
+    TwoHosts hosts;
+    const SocketId listener = hosts.listen(Family::ipv4, 80, 4);
+    std::vector<SocketId> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.push_back(hosts.connect(Family::ipv4, 80));
+    }
+    hosts.world.run_for(milliseconds(900));
+    const std::byte octet{'x'};
+    for (const SocketId client : clients) {
+        EXPECT_TRUE(hosts.client_sockets().send(client, {&octet, 1}, {}, hosts.client_now()));
+    }
+    unsigned accepted = 0;
+    hosts.world.run_until(
+        [&] {
+            while (hosts.server_sockets().accept(listener, hosts.server_now())) {
+                ++accepted;
+            }
+            return accepted == 20;
+        },
+        hosts.world.now() + seconds(60));
     EXPECT_EQ(accepted, 20u);
 }
 
