@@ -190,9 +190,9 @@ void add_drill(CLI::App& program, int& exit_code) {
     add_output_options(*command, arguments->output);
     command->footer(
         "Exit code 0: none failed; 1: some did; 2: a path or an option is wrong.\n"
-        "Example:\n"
-        "  printf '0 socket(..., SOCK_STREAM, 0) = 3\\n+0 close(3) = 0\\n' > /tmp/a.pkt\n"
-        "  runnel drill /tmp/a.pkt");
+        "Example, a script of two lines:\n"
+        "  printf '0 socket(..., SOCK_STREAM, 0) = 3\\n+0 close(3) = 0\\n' > /tmp/a.pkt && "
+        "runnel drill /tmp/a.pkt");
     command->callback([arguments, &exit_code] { exit_code = run_drill(*arguments); });
 }
 

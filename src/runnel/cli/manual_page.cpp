@@ -151,24 +151,46 @@ std::string synopsis(const CommandInfo& command, const std::string& path) {
 /// The groups that more than one command has, by name, with the options of the first of them.
 using SharedGroups = std::map<std::string, std::vector<OptionInfo>>;
 
+std::string upper(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? char(c - 'a' + 'A') : c; });
+    return text;
+}
+
 bool is_own_group(const std::string& group) {
     return group == "Options" || group == "Positionals";
 }
 
-void collect_groups(const CommandInfo& command, SharedGroups& groups) {
-    std::map<std::string, std::vector<OptionInfo>> mine;
+void collect_groups(const CommandInfo& command, SharedGroups& groups, SharedGroups& once) {
+    SharedGroups mine;
     for (const OptionInfo& option : command.options) {
         if (!is_own_group(option.group)) {
             mine[option.group].push_back(option);
         }
     }
-    groups.insert(mine.begin(), mine.end());
+    for (auto& [name, options] : mine) {
+        if (once.contains(name)) {
+            groups.emplace(name, once[name]);
+        } else {
+            once.emplace(name, std::move(options));
+        }
+    }
     for (const CommandInfo& inner : command.commands) {
-        collect_groups(inner, groups);
+        collect_groups(inner, groups, once);
     }
 }
 
-void write_command(std::string& page, const CommandInfo& command, const std::string& path) {
+void write_group(std::string& page, const CommandInfo& command, const std::string& group) {
+    page += fmt::format(".PP\n{}:\n", roff(group));
+    for (const OptionInfo& option : command.options) {
+        if (option.group == group) {
+            write_option(page, option);
+        }
+    }
+}
+
+void write_command(std::string& page, const CommandInfo& command, const std::string& path,
+                   const SharedGroups& shared) {
     page += fmt::format(".SS {}\n{}\n.PP\n{}\n", roff(path), synopsis(command, path),
                         filled(command.description + "."));
     std::vector<std::string> groups;
@@ -182,14 +204,15 @@ void write_command(std::string& page, const CommandInfo& command, const std::str
         }
     }
     for (const std::string& group : groups) {
-        std::string title = group;
-        std::transform(title.begin(), title.end(), title.begin(),
-                       [](char c) { return c >= 'a' && c <= 'z' ? char(c - 'a' + 'A') : c; });
-        page += fmt::format(".PP\nAlso the {} options below.\n", bold(title));
+        if (shared.contains(group)) {
+            page += fmt::format(".PP\nAlso the {} options below.\n", bold(upper(group)));
+        } else {
+            write_group(page, command, group);
+        }
     }
     write_footer(page, command.footer);
     for (const CommandInfo& inner : command.commands) {
-        write_command(page, inner, path + " " + inner.name);
+        write_command(page, inner, path + " " + inner.name, shared);
     }
 }
 
@@ -239,17 +262,15 @@ std::string manual_page(const CommandInfo& program, const std::string& version) 
         write_option(page, option);
     }
     write_footer(page, program.footer);
+    SharedGroups groups;
+    SharedGroups once;
+    collect_groups(program, groups, once);
     page += ".SH COMMANDS\n";
     for (const CommandInfo& command : program.commands) {
-        write_command(page, command, program.name + " " + command.name);
+        write_command(page, command, program.name + " " + command.name, groups);
     }
-    SharedGroups groups;
-    collect_groups(program, groups);
     for (const auto& [name, options] : groups) {
-        std::string title = name;
-        std::transform(title.begin(), title.end(), title.begin(),
-                       [](char c) { return c >= 'a' && c <= 'z' ? char(c - 'a' + 'A') : c; });
-        page += fmt::format(".SH {} OPTIONS\n", roff(title));
+        page += fmt::format(".SH {} OPTIONS\n", roff(upper(name)));
         for (const OptionInfo& option : options) {
             write_option(page, option);
         }
