@@ -222,7 +222,7 @@ def test_outputs_change_nothing():
 
 def test_lists():
     text, _ = sim("--list")
-    for word in ("many_short", "drop_bursts", "Gilbert", "right_edge", "content"):
+    for word in ("many_short", "drop_bursts", "Gilbert", "completion", "content"):
         assert word in text, word
 
 

@@ -215,8 +215,8 @@ std::string lists() {
                            facts.parameters.empty() ? "" : "; ", facts.parameters);
     }
     out += "\nCheckers:\n";
-    for (std::size_t i = 0; i < sim::kChecks; ++i) {
-        const auto check = static_cast<sim::Check>(i);
+    for (const sim::Check check :
+         {sim::Check::content, sim::Check::completion, sim::Check::timeout_progress}) {
         out += fmt::format("  {:<20}  {}\n", to_string(check), sentence(check));
     }
     return out;
@@ -315,7 +315,7 @@ void add_sim(CLI::App& program, int& exit_code) {
     auto arguments = std::make_shared<SimArguments>();
     CLI::App* command = program.add_subcommand(
         "sim",
-        "Run hosts on wires in virtual time, with faults drawn from a seed and every rule checked");
+        "Run hosts on wires in virtual time, with faults, and compare what arrives octet by octet");
     command->add_option("FILE", arguments->file, "A scenario in a file (docs/sim.md); - is stdin");
     command->add_option("--seed", arguments->seed, "The scenario of that seed (default: 1)")
         ->type_name("N");

@@ -157,9 +157,6 @@ Played play(const sim::Scenario& scenario, PlayMemory& memory, const PlayOptions
         run_options.recorder_capacity = std::size_t{1} << 14;
     }
     Simulation run(scenario, memory.run, run_options);
-#ifdef RUNNEL_SIM_CHECKERS
-    run.watch(memory.checkers);
-#endif
     FlowMeter meter;
     TimeoutMeter timeouts;
     Storyteller storyteller;

@@ -8,10 +8,6 @@
 #include <vector>
 
 #include "runnel/sim/run.hpp"
-#if __has_include("runnel/sim/check/checkers.hpp")
-#include "runnel/sim/check/checkers.hpp"
-#define RUNNEL_SIM_CHECKERS 1
-#endif
 
 namespace runnel::sim_command {
 
@@ -36,9 +32,6 @@ struct Played {
 /// What one run leaves to the next: who makes many runs keeps one.
 struct PlayMemory {
     sim::RunMemory run;
-#ifdef RUNNEL_SIM_CHECKERS
-    sim::Checkers checkers;
-#endif
 };
 
 struct PlayOptions {
