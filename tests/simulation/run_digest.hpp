@@ -70,7 +70,19 @@ public:
                                           std::uint64_t{s.send_buffer},
                                           std::uint64_t{s.receive_buffer},
                                           s.pinned,
-                                          std::uint64_t{s.embryos}}) {
+                                          std::uint64_t{s.embryos},
+                                          ns(s.ack_delay),
+                                          std::uint64_t{s.data_segments_sent},
+                                          std::uint64_t{s.data_segments_received},
+                                          std::uint64_t{s.delivered},
+                                          std::uint64_t{s.duplicates_reported},
+                                          std::uint64_t{s.reorderings},
+                                          std::uint64_t{s.reordering},
+                                          std::uint64_t{s.out_of_order_received},
+                                          static_cast<std::uint64_t>(s.busy_kind),
+                                          ns(s.spent.busy),
+                                          ns(s.spent.window_limited),
+                                          ns(s.spent.buffer_limited)}) {
             add(value);
         }
         add(std::string_view(s.recovery_state));

@@ -207,7 +207,7 @@ private:
 };
 
 /// How often the connections are asked about themselves, in events.
-constexpr std::uint64_t kLook = 64;
+constexpr std::uint64_t kLook = 16;
 
 void start_transfers(TwoHosts& hosts, Transfers& transfers, Random& random, std::uint64_t seed) {
     const std::uint64_t count = random.below(8) + 1;

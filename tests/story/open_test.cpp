@@ -276,5 +276,16 @@ TEST_F(Open, InitialSequenceNumbersDifferByPeerAndRiseWithTime) {
     (void)one;
 }
 
+TEST_F(Open, ListenersOfTwoAddressesShareAPort) {
+    listens();
+    const Endpoint other{*parse_ip_address("10.0.0.77"), tuple.local.port};
+    EXPECT_TRUE(stack().listen(other, false, 10, {}));
+    const auto again = stack().listen(other, false, 10, {});
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error(), Errc::address_in_use);
+    const Endpoint any{*parse_ip_address("0.0.0.0"), tuple.local.port};
+    EXPECT_FALSE(stack().listen(any, false, 10, {}));
+}
+
 }  // namespace
 }  // namespace runnel::story

@@ -370,6 +370,7 @@ TEST(Reassembler, PrunesFromTheTop) {
     EXPECT_EQ(reassembler.prune(4 * kLargeChunk), 6 * 60'000U);
     EXPECT_EQ(reassembler.highest(), Seq64{361'000});
     EXPECT_EQ(reassembler.ranges(), 4U);
+    EXPECT_EQ(reassembler.bytes(), 4 * 60'000U);
     EXPECT_EQ(pool.bytes_in_use(), 4 * kLargeChunk);
     Seq64 next{1'000};
     EXPECT_EQ(extract(reassembler, next), octets({1'000}, 60'000));

@@ -272,9 +272,8 @@ void check_fin(Tcb& tcb, const Segment& segment, Effects& effects) {
     switch (tcb.state) {
         case State::syn_received:
         case State::established: effects.enter(tcb, State::close_wait); break;
-        case State::fin_wait_1:
-            effects.enter(tcb, tcb.fin_acked() ? State::time_wait : State::closing);
-            break;
+        // Not acknowledged: an ACK of our FIN has led to FIN-WAIT-2 in the fifth step.
+        case State::fin_wait_1: effects.enter(tcb, State::closing); break;
         case State::fin_wait_2: effects.enter(tcb, State::time_wait); break;
         default: break;
     }

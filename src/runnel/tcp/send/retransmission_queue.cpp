@@ -214,9 +214,6 @@ void RetransmissionQueue::mark_oversized_lost(std::uint32_t mss) {
 void RetransmissionQueue::forget_sacked() {
     for (std::size_t i = 0; i < records_.size(); ++i) {
         SentRecord& r = records_[i];
-        if (!r.sacked) {
-            continue;
-        }
         count(r, false);
         r.sacked = false;
         count(r, true);
