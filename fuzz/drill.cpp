@@ -49,13 +49,13 @@ void check_call(const Syscall& call) {
     }
 }
 
-/// Odd places of quotes may hide a comment on one line that on another is none: nobody writes such a script.
+/// Odd places of quotes and of # may hide a comment on one line that on another is none: nobody writes such a script.
 bool is_plain(const Script& script, std::string_view text) {
     for (const Event& event : script.events) {
         const auto* packet = std::get_if<Packet>(&event.what);
         const auto* foreign =
             packet == nullptr ? nullptr : std::get_if<UnsupportedPacket>(&packet->what);
-        if (foreign != nullptr && foreign->text.find_first_of("\"`%") != std::string::npos) {
+        if (foreign != nullptr && foreign->text.find_first_of("\"`%#") != std::string::npos) {
             return false;
         }
     }
