@@ -209,7 +209,9 @@ void judge_syn(const Judge& judge) {
         judge.add(own.ack ? Verdict::syn_ack_again : Verdict::syn_ack, own.ack ? since : 0);
         return;
     }
-    constexpr std::int64_t kDoubled = 1'000'000, kSoon = 900'000'000;
+    // The timer runs from when TCP let go of it; the first may have waited for its neighbour's address until it
+    // was seen here, so half of the second is allowed for that.
+    constexpr std::int64_t kDoubled = 1'000'000, kSoon = 500'000'000;
     judge.add(Verdict::syn_again, since);
     if (since < kDoubled) {
         judge.add(judge.near_sender() ? Verdict::sent_twice : Verdict::doubled, since);

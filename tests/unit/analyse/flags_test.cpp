@@ -222,6 +222,9 @@ TEST(Flags, ASynWithAnotherNumber) {
     Scene hasty;
     hasty.left({.flags = "S"}).after_us(300'000).left({.flags = "S"});
     EXPECT_EQ(flags(hasty), Names{"syn_too_soon"});
+    Scene resolving;  // the first was held back until ARP had an answer
+    resolving.left({.flags = "S"}).after_us(890'000).left({.flags = "S"});
+    EXPECT_EQ(flags(resolving), Names());
 }
 
 TEST(Flags, ASynAckThatAcknowledgesSomethingElse) {
