@@ -5,14 +5,11 @@
 
 #include <boost/system/error_code.hpp>
 
-#include "runnel/base/result.hpp"
+#include "runnel/base/errno.hpp"
 
 namespace runnel {
 
-/// The errno number of a user call's error; 0 for Errc::ok.
-[[nodiscard]] int to_errno(Errc code);
-
-/// The same as an error code that Asio's users can compare with.
+/// A user call's error as an error code that Asio's users can compare with.
 [[nodiscard]] boost::system::error_code to_error_code(Errc code);
 
 }  // namespace runnel

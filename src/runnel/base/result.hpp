@@ -8,7 +8,7 @@
 
 namespace runnel {
 
-/// What a user call can fail with. Named after errno; `to_errno` in room posix maps them to numbers.
+/// What a user call can fail with. Named after errno; `to_errno` (errno.hpp) maps them to numbers.
 enum class Errc : unsigned char {
     ok = 0,
     address_family_not_supported,

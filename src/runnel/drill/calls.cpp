@@ -4,13 +4,13 @@
 
 #include <fmt/format.h>
 
+#include "runnel/base/errno.hpp"
 #include "runnel/drill/evaluate.hpp"
-#include "runnel/drill/symbols.hpp"
 
 namespace runnel::drill {
 
 Reply Reply::failed(Errc error) {
-    return failed(errno_number(errno_name(error)).value_or(22));
+    return failed(to_errno(error));
 }
 
 const Expression& Arguments::at(std::size_t index) const {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "runnel/base/errno.hpp"
 #include "runnel/socket/socket_layer.hpp"
 
 namespace runnel {
@@ -79,38 +80,6 @@ const Known* known(int level, int name) {
     const auto found = std::ranges::find_if(
         kKnown, [&](const Known& one) { return one.level == level && one.name == name; });
     return found == std::end(kKnown) ? nullptr : found;
-}
-
-int number_of(Errc code) {
-    switch (code) {
-        case Errc::ok: return 0;
-        case Errc::address_family_not_supported: return EAFNOSUPPORT;
-        case Errc::address_in_use: return EADDRINUSE;
-        case Errc::address_not_available: return EADDRNOTAVAIL;
-        case Errc::already_connected: return EISCONN;
-        case Errc::argument_invalid: return EINVAL;
-        case Errc::bad_descriptor: return EBADF;
-        case Errc::broken_pipe: return EPIPE;
-        case Errc::connection_aborted: return ECONNABORTED;
-        case Errc::connection_refused: return ECONNREFUSED;
-        case Errc::connection_reset: return ECONNRESET;
-        case Errc::connection_already_in_progress: return EALREADY;
-        case Errc::destination_address_required: return EDESTADDRREQ;
-        case Errc::host_unreachable: return EHOSTUNREACH;
-        case Errc::in_progress: return EINPROGRESS;
-        case Errc::message_too_long: return EMSGSIZE;
-        case Errc::network_unreachable: return ENETUNREACH;
-        case Errc::no_buffer_space: return ENOBUFS;
-        case Errc::not_connected: return ENOTCONN;
-        case Errc::not_supported: return EOPNOTSUPP;
-        case Errc::option_not_supported: return ENOPROTOOPT;
-        case Errc::permission_denied: return EACCES;
-        case Errc::protocol_error: return EPROTO;
-        case Errc::timed_out: return ETIMEDOUT;
-        case Errc::too_many_open: return EMFILE;
-        case Errc::would_block: return EAGAIN;
-    }
-    return EINVAL;
 }
 
 template <class T>
@@ -312,7 +281,7 @@ int SocketLayer::set_linux_md5(SocketId id, bool extended, Bytes value, Instant 
     if (!set && key.bytes.empty() && set.error() == Errc::argument_invalid) {
         return ENOENT;
     }
-    return set ? 0 : number_of(set.error());
+    return set ? 0 : to_errno(set.error());
 }
 
 // --- by number ---------------------------------------------------------------------------------------------
@@ -326,7 +295,7 @@ int SocketLayer::set_linux_linger(SocketId id, Bytes value, Instant now) {
     const Status set =
         set_option(id, SocketOption::linger,
                    on != 0 ? std::min(time, std::int64_t{1} << 24) : std::int64_t{-1}, now);
-    return set ? 0 : number_of(set.error());
+    return set ? 0 : to_errno(set.error());
 }
 
 int SocketLayer::set_linux_option(SocketId id, int level, int name, Bytes value, Instant now) {
@@ -345,11 +314,11 @@ int SocketLayer::set_linux_option(SocketId id, int level, int name, Bytes value,
         std::string_view wanted(text, std::min(value.size(), kCongestionName - 1));
         wanted = wanted.substr(0, wanted.find('\0'));
         const Status set = set_congestion(id, wanted, now);
-        return set ? 0 : set.error() == Errc::argument_invalid ? ENOENT : number_of(set.error());
+        return set ? 0 : set.error() == Errc::argument_invalid ? ENOENT : to_errno(set.error());
     }
     if (level == kSolTcp && name == kTcpFastOpenKey) {
         const Status set = set_fast_open_keys(id, value);
-        return set ? 0 : number_of(set.error());
+        return set ? 0 : to_errno(set.error());
     }
     if (level == kSolTcp && (name == kTcpMd5 || name == kTcpMd5Ext)) {
         return set_linux_md5(id, name == kTcpMd5Ext, value, now);
@@ -380,7 +349,7 @@ int SocketLayer::set_linux_option(SocketId id, int level, int name, Bytes value,
         number &= 0xff;
     }
     const Status set = set_option(id, option->option, number, now);
-    return set ? 0 : number_of(set.error());
+    return set ? 0 : to_errno(set.error());
 }
 
 OptionReply SocketLayer::get_linux_option(SocketId id, int level, int name, MutableBytes into,
@@ -416,10 +385,10 @@ OptionReply SocketLayer::get_linux_option(SocketId id, int level, int name, Muta
     }
     const auto got = get_option(id, option->option);
     if (!got) {
-        return {number_of(got.error()), 0};
+        return {to_errno(got.error()), 0};
     }
     switch (option->option) {
-        case SocketOption::error: return reply(number_of(static_cast<Errc>(*got)), into);
+        case SocketOption::error: return reply(to_errno(static_cast<Errc>(*got)), into);
         case SocketOption::type: return reply(socket->type == SocketType::stream ? 1 : 2, into);
         case SocketOption::send_buffer:
         case SocketOption::receive_buffer:
