@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "runnel/base/checksum.hpp"
 #include "runnel/drill/packet_bytes.hpp"
@@ -8,6 +9,7 @@
 #include "runnel/wire/ipv4.hpp"
 #include "runnel/wire/ipv6.hpp"
 #include "runnel/wire/tcp_segment.hpp"
+#include "runnel/wire/transport_checksum.hpp"
 
 namespace runnel::drill {
 
@@ -155,14 +157,24 @@ bool fits(const IpHead& head, std::size_t length) {
     return length + (head.source.is_v4() ? kIpv4HeaderSize : 0) <= kMaxIpPayload;
 }
 
-void put_checksum(const IpHead& head, std::uint8_t protocol, MutableBytes transport,
-                  std::size_t at) {
-    ChecksumAccumulator sum(pseudo_header_sum(head.source, head.destination, protocol,
-                                              static_cast<std::uint32_t>(transport.size())));
-    sum.add(transport);
-    const std::uint16_t field = sum.finish();
-    transport[at] = static_cast<std::byte>(field >> 8);
-    transport[at + 1] = static_cast<std::byte>(field & 0xff);
+/// A packet up to its transport part, which is still to be written.
+struct Begun {
+    std::vector<std::byte> bytes;
+    MutableBytes transport;
+};
+
+Begun begin(const IpHead& head, std::uint8_t protocol, std::size_t length) {
+    Begun packet{std::vector<std::byte>(ip_size(head) + length), {}};
+    const std::size_t at = put_ip(head, protocol, length, packet.bytes);
+    packet.transport = MutableBytes(packet.bytes).subspan(at);
+    return packet;
+}
+
+std::vector<std::byte> finish(const IpHead& head, std::uint8_t protocol, Begun packet,
+                              std::size_t checksum_at) {
+    write_transport_checksum(head.source, head.destination, protocol, packet.transport,
+                             checksum_at);
+    return std::move(packet.bytes);
 }
 
 }  // namespace
@@ -181,10 +193,8 @@ std::vector<std::byte> build_tcp(const IpHead& head, const Ports& ports, const T
     if (options > kMaxOptionBytes || !fits(head, length)) {
         return {};
     }
-    std::vector<std::byte> bytes(ip_size(head) + length);
-    const std::size_t at = put_ip(head, kProtocolTcp, length, bytes);
-    const MutableBytes transport = MutableBytes(bytes).subspan(at);
-    ByteWriter out(transport);
+    Begun begun = begin(head, kProtocolTcp, length);
+    ByteWriter out(begun.transport);
     out.u16(ports.source);
     out.u16(ports.destination);
     out.u32(packet.sequence.first);
@@ -196,8 +206,7 @@ std::vector<std::byte> build_tcp(const IpHead& head, const Ports& ports, const T
     for (const TcpOption& option : packet.options) {
         put_option(out, option);
     }
-    put_checksum(head, kProtocolTcp, transport, 16);
-    return bytes;
+    return finish(head, kProtocolTcp, std::move(begun), 16);
 }
 
 std::vector<std::byte> build_udp(const IpHead& head, const Ports& ports, std::uint32_t length) {
@@ -205,38 +214,32 @@ std::vector<std::byte> build_udp(const IpHead& head, const Ports& ports, std::ui
     if (!fits(head, size)) {
         return {};
     }
-    std::vector<std::byte> bytes(ip_size(head) + size);
-    const std::size_t at = put_ip(head, kProtocolUdp, size, bytes);
-    const MutableBytes transport = MutableBytes(bytes).subspan(at);
-    ByteWriter out(transport);
+    Begun begun = begin(head, kProtocolUdp, size);
+    ByteWriter out(begun.transport);
     out.u16(ports.source);
     out.u16(ports.destination);
     out.u16(static_cast<std::uint16_t>(size));
     out.u16(0);
-    put_checksum(head, kProtocolUdp, transport, 6);
-    return bytes;
+    return finish(head, kProtocolUdp, std::move(begun), 6);
 }
 
 std::vector<std::byte> build_icmp(const IpHead& head, const IcmpOnWire& message) {
     const bool v4 = head.source.is_v4();
     const std::size_t size = 8 + message.body.size();
-    std::vector<std::byte> bytes(ip_size(head) + size);
-    const std::size_t at = put_ip(head, v4 ? kProtocolIcmpv4 : kProtocolIcmpv6, size, bytes);
-    const MutableBytes transport = MutableBytes(bytes).subspan(at);
-    ByteWriter out(transport);
+    Begun begun = begin(head, v4 ? kProtocolIcmpv4 : kProtocolIcmpv6, size);
+    ByteWriter out(begun.transport);
     out.u8(message.type);
     out.u8(message.code);
     out.u16(0);
     out.u32(message.rest);
     out.put(message.body);
-    if (v4) {
-        const std::uint16_t field = internet_checksum(transport);
-        transport[2] = static_cast<std::byte>(field >> 8);
-        transport[3] = static_cast<std::byte>(field & 0xff);
-    } else {
-        put_checksum(head, kProtocolIcmpv6, transport, 2);
+    if (!v4) {
+        return finish(head, kProtocolIcmpv6, std::move(begun), 2);
     }
-    return bytes;
+    const std::uint16_t field = internet_checksum(begun.transport);
+    begun.transport[2] = static_cast<std::byte>(field >> 8);
+    begun.transport[3] = static_cast<std::byte>(field & 0xff);
+    return std::move(begun.bytes);
 }
 
 std::vector<std::byte> build_quote(const IpHead& head, std::uint8_t protocol, std::uint32_t length,

@@ -4,6 +4,7 @@
 #include "runnel/wire/ipv4.hpp"
 #include "runnel/wire/ipv6.hpp"
 #include "runnel/wire/tcp_segment.hpp"
+#include "runnel/wire/transport_checksum.hpp"
 
 namespace runnel::drill {
 
@@ -109,10 +110,7 @@ bool read_options(ByteReader in, std::vector<TcpOption>& out) {
 }
 
 bool checksum_right(const SeenPacket& seen, std::uint8_t protocol, Bytes transport) {
-    ChecksumAccumulator sum(pseudo_header_sum(seen.head.source, seen.head.destination, protocol,
-                                              static_cast<std::uint32_t>(transport.size())));
-    sum.add(transport);
-    return sum.folded() == 0xffff;
+    return transport_checksum(seen.head.source, seen.head.destination, protocol, transport) == 0;
 }
 
 void read_tcp(Bytes transport, SeenPacket& seen) {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "runnel/base/checksum.hpp"
 #include "runnel/wire/ip_protocol.hpp"
 #include "runnel/wire/ipv4.hpp"
+#include "runnel/wire/transport_checksum.hpp"
 
 namespace runnel::lab {
 
@@ -19,13 +19,6 @@ Bytes tcp_part(const Ipv4Parse& ip, Bytes packet) {
         return {};
     }
     return packet.subspan(ip.header.header_length, ip.header.payload_length());
-}
-
-std::uint16_t tcp_sum(const IpAddress& source, const IpAddress& destination, Bytes tcp) {
-    ChecksumAccumulator sum(pseudo_header_sum(source, destination, kProtocolTcp,
-                                              static_cast<std::uint32_t>(tcp.size())));
-    sum.add(tcp);
-    return sum.finish();
 }
 
 }  // namespace
@@ -64,21 +57,20 @@ std::vector<std::byte> packet_of(const Segment& segment) {
     TcpHeader header = segment.header;
     header.source_port = segment.source.port;
     header.destination_port = segment.destination.port;
-    header.checksum = 0;
     std::vector<std::byte> tcp(kMostHeader);
     tcp.resize(emit_tcp(header, tcp));
     const Bytes text = as_bytes(segment.text);
     tcp.insert(tcp.end(), text.begin(), text.end());
-    const std::uint16_t checksum =
-        tcp_sum(segment.source.address, segment.destination.address, tcp);
-    ByteWriter(MutableBytes(tcp).subspan(kChecksumOffset)).u16(checksum);
+    write_transport_checksum(segment.source.address, segment.destination.address, kProtocolTcp, tcp,
+                             kChecksumOffset);
     return ip_packet(segment.source.address, segment.destination.address, kProtocolTcp, tcp);
 }
 
 bool checksum_is_right(Bytes packet) {
     const Ipv4Parse ip = parse_ipv4(packet);
     const Bytes tcp = tcp_part(ip, packet);
-    return !tcp.empty() && tcp_sum(ip.header.source, ip.header.destination, tcp) == 0;
+    return !tcp.empty() &&
+           transport_checksum(ip.header.source, ip.header.destination, kProtocolTcp, tcp) == 0;
 }
 
 }  // namespace runnel::lab

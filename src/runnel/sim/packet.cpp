@@ -7,10 +7,12 @@
 #include "runnel/wire/ip_protocol.hpp"
 #include "runnel/wire/ipv4.hpp"
 #include "runnel/wire/ipv6.hpp"
+#include "runnel/wire/transport_checksum.hpp"
 
 namespace runnel::sim {
 
 namespace {
+constexpr std::size_t kTcpChecksum = 16;        // its place in the header
 constexpr std::uint32_t kV4Base = 0x0a00'0001;  // 10.0.0.1
 
 /// The transport's protocol when `packet` holds all of it in one piece, else 255.
@@ -39,18 +41,6 @@ std::uint8_t read_network(Packet& packet) {
     packet.tuple.remote.address = parse.header.destination;
     packet.network_header = parse.header.header_length;
     return parse.header.is_fragment() ? kNothing : parse.header.protocol;
-}
-
-void write_checksum(Packet& packet, std::size_t segment_size) {
-    const MutableBytes segment = MutableBytes(packet.bytes).subspan(packet.network_header);
-    segment[16] = segment[17] = std::byte{0};
-    ChecksumAccumulator sum(pseudo_header_sum(packet.tuple.local.address,
-                                              packet.tuple.remote.address, kProtocolTcp,
-                                              static_cast<std::uint32_t>(segment_size)));
-    sum.add(segment);
-    const std::uint16_t checksum = sum.finish();
-    segment[16] = static_cast<std::byte>(checksum >> 8);
-    segment[17] = static_cast<std::byte>(checksum & 0xff);
 }
 
 /// Lengths and the IPv4 checksum, by what `packet.bytes` holds now.
@@ -117,7 +107,9 @@ void read_packet(Packet& packet) {
 
 void seal(Packet& packet) {
     write_lengths(packet);
-    write_checksum(packet, packet.bytes.size() - packet.network_header);
+    write_transport_checksum(packet.tuple.local.address, packet.tuple.remote.address, kProtocolTcp,
+                             MutableBytes(packet.bytes).subspan(packet.network_header),
+                             kTcpChecksum);
     read_packet(packet);
 }
 
