@@ -2,9 +2,7 @@
 """`explain` accuses no innocent: megabytes between two kernels, and between Runnel and a kernel, over a wire that
 loses, delays and doubles segments, captured at both ends; and between two kernels over a veth pair with all its
 offloads. Nothing of it is flagged."""
-# runnel-test: timeout=600 labels=long
-# Long since 2026-11-21: `explain` calls a RST needless (reset_needless) where two late ACKs are answered by two RSTs, seen once in some
-# 80 runs. judge_reset looks at the one segment before only; to be mended there, with a test, and then this is normal again.
+# runnel-test: timeout=600
 
 import json
 import os

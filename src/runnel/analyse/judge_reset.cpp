@@ -34,6 +34,25 @@ bool both_closed(const Judge& judge) {
            *peer.ack >= *own.fin_end;
 }
 
+// An end that has forgotten the connection answers each segment that still comes with one reset; where several
+// came, the resets may be seen behind all of them.
+bool answers_late_segment(const Judge& judge) {
+    std::size_t resets = 1;
+    for (std::size_t i = judge.index; i-- > 0;) {
+        const SeenSegment& before = judge.conversation.segments[i];
+        if (before.from != judge.s().from) {
+            if (--resets == 0) {
+                return true;
+            }
+        } else if (before.header.flags.rst()) {
+            ++resets;
+        } else {
+            return false;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 void judge_reset(const Judge& judge) {
@@ -52,10 +71,7 @@ void judge_reset(const Judge& judge) {
         return;
     }
     if (both_closed(judge)) {
-        // An answer to something late, or without any need.
-        const bool late =
-            judge.index > 0 && judge.conversation.segments[judge.index - 1].from == other(s.from);
-        judge.add(late ? Verdict::reset_answer : Verdict::reset_needless);
+        judge.add(answers_late_segment(judge) ? Verdict::reset_answer : Verdict::reset_needless);
         return;
     }
     // What its receiver expects next: the latest it has acknowledged, or what has come since.

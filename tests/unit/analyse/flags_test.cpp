@@ -524,6 +524,13 @@ TEST(Flags, AResetBehindTheEnd) {
     late.after_us(300'000).right({.flags = "FA", .seq = 1, .ack = 102});
     late.left({.flags = "R", .seq = 102});
     EXPECT_EQ(flags(late), Names());
+    Scene two = closed;  // two late ACKs, and one reset for each of them
+    two.after_us(10'000).right({.flags = "A", .seq = 2, .ack = 102}).after_us(20);
+    two.right({.flags = "A", .seq = 2, .ack = 102}).after_us(20);
+    two.left({.flags = "R", .seq = 102}).after_us(20).left({.flags = "R", .seq = 102});
+    EXPECT_EQ(flags(two), Names());
+    two.after_us(20).left({.flags = "R", .seq = 102});
+    EXPECT_EQ(flags(two), Names{"reset_needless"});
 }
 
 TEST(Flags, CongestionMarksThatWereNotAgreedOn) {
