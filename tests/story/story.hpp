@@ -139,8 +139,9 @@ public:
         }
         a.payload_size = static_cast<std::uint32_t>(s.data.size());
         for (std::size_t at = 0; at < s.data.size(); at += kLargeChunk) {
+            BufferPool& pool = frames != nullptr ? *frames : pool_;
             a.payload.push_back(
-                pool_.copy(as_bytes(std::string_view(s.data).substr(at, kLargeChunk))));
+                pool.copy(as_bytes(std::string_view(s.data).substr(at, kLargeChunk))));
         }
         a.path_mtu = path_mtu;
         a.to_unicast = to_unicast;
@@ -309,6 +310,7 @@ public:
     std::uint32_t our_iss = 0;
     ConnectionHandle connection;
     ListenerHandle listener;
+    BufferPool* frames = nullptr;  ///< a link's own pool, where the host's may run dry
 
 protected:
     BufferPool pool_;
