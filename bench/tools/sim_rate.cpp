@@ -1,12 +1,14 @@
 // How many drawn scenarios a second one core runs, and what they are like: the medians of segments
 // delivered and of kinds of fault met, events a second, and how often each fault happened.
-//   sim_rate [SCENARIOS [FIRST_SEED]]
+//   sim_rate [SCENARIOS [FIRST_SEED [unchecked]]]
+// Unless it says unchecked, all checkers watch, and what they find is printed.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <vector>
 
+#include "runnel/sim/check/checkers.hpp"
 #include "runnel/sim/draw_scenario.hpp"
 #include "runnel/sim/names.hpp"
 #include "runnel/sim/run.hpp"
@@ -17,13 +19,28 @@ std::uint64_t median(std::vector<std::uint64_t>& values) {
     std::nth_element(values.begin(), middle, values.end());
     return *middle;
 }
+
+void print_violation(std::uint64_t seed, const runnel::sim::RunResult& result) {
+    using namespace runnel::sim;
+    if (result.violation) {
+        std::printf("seed %llu: %.*s: %s (host %u, event %llu, %.6f s)\n",
+                    static_cast<unsigned long long>(seed),
+                    static_cast<int>(to_string(result.violation->check).size()),
+                    to_string(result.violation->check).data(), result.violation->text.c_str(),
+                    unsigned{result.violation->host},
+                    static_cast<unsigned long long>(result.events),
+                    static_cast<double>((result.ended - Simulation::kStart).ns) / 1e9);
+    }
+}
 }  // namespace
 
 int main(int argc, char** argv) {
     using namespace runnel::sim;
     const std::uint64_t count = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 2'000;
     const std::uint64_t first = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
+    const bool checked = argc <= 3;
     RunMemory memory;
+    Checkers checkers;
     std::vector<std::uint64_t> segments, kinds, events;
     std::array<std::uint64_t, kFaultKinds> faults{};
     std::array<std::uint64_t, 8> outcomes{};
@@ -32,7 +49,11 @@ int main(int argc, char** argv) {
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
         const Scenario scenario = draw_scenario(seed);
         Simulation run(scenario, memory);
+        if (checked) {
+            run.watch(checkers);
+        }
         const RunResult& result = run.run();
+        print_violation(seed, result);
         segments.push_back(result.segments_delivered);
         kinds.push_back(result.fault_kinds());
         events.push_back(result.events);

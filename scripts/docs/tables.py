@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/decisions.md, states.md and differences.md from the tables in the sources, which alone are true.
+"""Writes docs/decisions.md, states.md, differences.md and sim_checkers.md from the tables in the sources, which alone are true.
 
 With --check nothing is written: it exits 1 when a page differs from what it would write."""
 
@@ -81,11 +81,42 @@ def differences() -> str:
     return "".join(out)
 
 
+def sim_checkers() -> str:
+    table, tests = "src/runnel/sim/checks.def", "tests/unit/sim/checkers_test.cpp"
+    checks = re.findall(r'RUNNEL_CHECKER\((\w+), "([^"]*)"\)', (ROOT / table).read_text())
+    plants = re.findall(r'\{Check::(\w+),\s*"([^"]*)"', (ROOT / tests).read_text())
+    suspended = {}
+    names = (ROOT / "src/runnel/sim/names.cpp").read_text()
+    for case in re.split(r"case Suspension::", names)[1:]:
+        for check in re.findall(r"add\(Check::(\w+)\)", case):
+            suspended.setdefault(check, []).append(re.match(r"\w+", case).group(0))
+    kinds = re.findall(r"RUNNEL_FAULT\((\w+), \w+, (\w+),", (ROOT / "src/runnel/sim/fault_kinds.def").read_text())
+    out = ["# What the simulated world checks\n", NOTE.format(f"{table} and {tests}"),
+           "After every event of a simulated world (`runnel sim`) these hold, for each connection that the event has\n"
+           "touched; whole tables are gone over every 64th time a host settles, and at rest. Each checker has a defect\n"
+           f"planted on purpose that it catches ([the test](../{tests})). A fault suspends a checker for the flows\n"
+           "that it can touch only where this table says so.\n",
+           "\n| checker | what holds | planted defect that it catches | suspended by |\n| --- | --- | --- | --- |\n"]
+    for name, sentence in checks:
+        defects = "; ".join(what for check, what in plants if check == name)
+        if not defects:
+            sys.exit(f"{tests}: {name} has no planted defect")
+        faults = ", ".join(f"`{kind}`" for kind, cls in kinds if cls in suspended.get(name, []))
+        out.append(f"| `{name}` | {sentence} | {defects} | {faults} |\n")
+    out.append("\n## Liveness\n\n"
+               "`completion` states a bound, `check::liveness_bound(scenario)`: the moment at which the last fault has\n"
+               "healed, and from there on giving up (R2, 15 tries: 925 s, or 1,207 s with profile `rfc`), a greatest RTO\n"
+               "late, keep-alive's patience of 240 s at the other end, another greatest RTO of 120 s, and what the flows\n"
+               "themselves take: their pauses, their round trips with full queues, their octets on the slowest line eight\n"
+               "times over. By then each flow is over, or its user has been told why not.\n")
+    return "".join(out)
+
+
 def main() -> int:
     check = "--check" in sys.argv[1:]
     stale = 0
     for name, text in (("decisions.md", decisions()), ("states.md", states()),
-                       ("differences.md", differences())):
+                       ("differences.md", differences()), ("sim_checkers.md", sim_checkers())):
         path = ROOT / "docs" / name
         if check:
             if not path.exists() or path.read_text() != text:

@@ -101,6 +101,39 @@ bool carries_v6(const Scenario& scenario) {
                        [](const LinkSpec& link) { return link.mtu >= 1280; });
 }
 
+/// Half of the flows are bulk; the sizes of the others are such that they end in a bearable time.
+void draw_kind(Draw& draw, Flow& flow) {
+    if (draw.one_in(2)) {
+        return;
+    }
+    flow.kind =
+        static_cast<FlowKind>(1 + draw.below(static_cast<std::uint64_t>(FlowKind::count_) - 1));
+    switch (flow.kind) {
+        case FlowKind::request_response:
+            flow.count = static_cast<std::uint32_t>(draw.between(1, 20));
+            flow.up %= 5'000;
+            flow.down %= 20'000;
+            break;
+        case FlowKind::one_byte_writes: flow.up %= 100; break;
+        case FlowKind::many_short:
+            flow.count = static_cast<std::uint32_t>(draw.between(2, 12));
+            flow.up %= 5'000;
+            flow.down %= 20'000;
+            break;
+        case FlowKind::slow_reader:
+            flow.call = std::max(flow.call, static_cast<std::uint32_t>(flow.down / 40));
+            flow.pause = draw.micros(1'000, 2'000'000);
+            break;
+        case FlowKind::never_reader:
+        case FlowKind::abort: flow.pause = draw.micros(1'000, 20'000'000); break;
+        case FlowKind::idle:
+            flow.up %= 10'000;
+            flow.pause = draw.micros(100'000, 300'000'000);
+            break;
+        default: break;
+    }
+}
+
 void draw_flows(Draw& draw, Scenario& scenario) {
     const bool v6 = carries_v6(scenario);
     const std::uint64_t count = draw.between(1, 4);
@@ -117,6 +150,7 @@ void draw_flows(Draw& draw, Scenario& scenario) {
         flow.call = draw.pick<std::uint32_t>({500, 4'000, 16'000, 32'000});
         flow.start = draw.micros(0, draw.pick<std::uint64_t>({0, 10'000, 1'000'000}));
         flow.seed = draw.seed();
+        draw_kind(draw, flow);
         scenario.flows.push_back(flow);
     }
 }

@@ -82,6 +82,12 @@ public:
     virtual void on_begin(Simulation& run) { (void)run; }
     /// May call Simulation::violate, which ends the run after this event.
     virtual void on_event(Simulation& run, const Event& event) = 0;
+    /// A host and its applications have nothing more to say at this moment; what an event has set off is
+    /// done. It is no event of its own. May call Simulation::violate.
+    virtual void on_settled(Simulation& run, NodeId host) {
+        (void)run;
+        (void)host;
+    }
     virtual void on_end(Simulation& run) { (void)run; }
 };
 

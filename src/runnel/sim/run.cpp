@@ -246,6 +246,10 @@ void Simulation::pass_time(NodeId id) {
     event.first_record = host.recorder().next_number();
     host.on_timeout(machine.clock.local(now_));
     event.end_record = host.recorder().next_number();
+    if (now_ != machine.last_timeout) {
+        machine.last_timeout = now_;
+        machine.timeouts_in_a_row = 0;
+    }
     if (++machine.timeouts_in_a_row > kMaxTimeoutsInARow) {
         finish(RunOutcome::stuck);
         result_.violation = Violation{.check = Check::timeout_progress,
@@ -378,10 +382,13 @@ void Simulation::settle(NodeId id) {
         transmit(id, machine);
         if (said && machine.short_rings != kNoFault) {
             plan_service(id, machine);
-            break;
+            return update_deadline(machine);
         }
     }
     update_deadline(machine);
+    for (Observer* observer : observers_) {
+        observer->on_settled(*this, id);
+    }
 }
 
 void Simulation::transmit(NodeId id, Machine& machine) {

@@ -7,6 +7,7 @@
 #include <boost/container/small_vector.hpp>
 
 #include "runnel/base/check.hpp"
+#include "runnel/base/work.hpp"
 #include "runnel/tcp/receive/receive_buffer.hpp"
 
 namespace runnel::tcp {
@@ -156,6 +157,7 @@ void Reassembler::State::drop_piece(std::uint32_t index) {
 
 void Reassembler::State::drop_chain(Chain chain) {
     while (chain.first != kNone) {
+        ++work.nodes;
         const std::uint32_t next = pieces[chain.first].next;
         drop_piece(chain.first);
         chain.first = next;
@@ -214,6 +216,7 @@ void Reassembler::State::close_pack(std::uint32_t index) {
 
 bool Reassembler::State::hold_copy(BufferPool& pool, Bytes source, std::size_t max_pinned,
                                    Chain& chain) {
+    work.octets += source.size();
     while (!source.empty()) {
         if (open_pack == kNone || packs[open_pack].used == packs[open_pack].chunk.capacity()) {
             if (!open_new_pack(pool, max_pinned)) {
@@ -282,6 +285,7 @@ bool Reassembler::State::hold_gaps(BufferPool& pool, Seq64 seq, Seq64 end, std::
     };
     bool held = true;
     for (std::size_t i = first; i < last && held; ++i) {
+        ++work.nodes;
         held = take_until(std::min(ranges[i].begin, end));
         if (held && ranges[i].end > at) {
             const Seq64 behind = std::min(ranges[i].end, end);
@@ -329,6 +333,7 @@ void Reassembler::State::merge(Seq64 seq, Seq64 end, std::size_t first, std::siz
     Seq64 at = seq;
     auto gap = gaps.begin();
     for (std::size_t i = first; i < last; ++i) {
+        ++work.nodes;
         const Range& range = ranges[i];
         if (range.begin > at) {
             join(merged.chain, *gap++);
@@ -375,6 +380,7 @@ InsertResult Reassembler::insert(BufferPool& pool, Seq64 seq, SliceList&& payloa
     const std::size_t first = s.first_ending_at_or_after(seq);
     std::size_t last = first;
     while (last < s.ranges.size() && s.ranges[last].begin <= end) {
+        ++work.nodes;
         ++last;
     }
     if (first < last && s.ranges[first].begin <= seq && s.ranges[first].end >= end) {
@@ -447,6 +453,7 @@ void Reassembler::sack_blocks(SackBlocks& out, std::size_t max) const {
     boost::container::static_vector<const Range*, 4> newest;
     const std::size_t room = max - out.size();
     for (const Range& range : state_->ranges) {
+        ++work.nodes;
         if (newest.size() == room) {
             if (range.heard < newest.back()->heard) {
                 continue;

@@ -6,6 +6,8 @@
 
 #include <boost/container/static_vector.hpp>
 
+#include "runnel/base/work.hpp"
+
 namespace runnel::tcp {
 
 namespace {
@@ -69,6 +71,7 @@ bool ReceiveBuffer::append(BufferPool& pool, Slice&& slice) {
 }
 
 bool ReceiveBuffer::append_copy(BufferPool& pool, Bytes bytes) {
+    work.octets += bytes.size();
     std::size_t in_tail = 0;
     if (tail_is_ours_) {
         const Slice& tail = last();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runnel/base/check.hpp"
+#include "runnel/base/work.hpp"
 
 namespace runnel::tcp {
 
@@ -43,6 +44,7 @@ void RetransmissionQueue::sent(const SentRecord& record) {
 
 void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summary) {
     while (!records_.empty() && records_[0].begin < una) {
+        ++work.nodes;
         SentRecord& r = records_[0];
         if (r.transmissions > 1) {
             summary.retransmitted_acked = true;
@@ -109,6 +111,7 @@ bool RetransmissionQueue::split(std::size_t index, Seq64 at) {
 
 void RetransmissionQueue::mark_sacked(Seq64 left, Seq64 right, AckSummary& summary, Instant now) {
     for (std::size_t i = find(left); i < records_.size() && records_[i].begin < right; ++i) {
+        ++work.nodes;
         if (records_[i].sacked) {
             continue;
         }
@@ -137,6 +140,7 @@ void RetransmissionQueue::mark_sacked(Seq64 left, Seq64 right, AckSummary& summa
 
 Seq64 RetransmissionQueue::highest_sacked() const {
     for (std::size_t i = sacked_ == 0 ? 0 : records_.size(); i-- > 0;) {
+        ++work.nodes;
         if (records_[i].sacked) {
             return records_[i].end;
         }
@@ -151,6 +155,7 @@ std::uint32_t RetransmissionQueue::mark_lost_below_sacked(std::uint32_t threshol
     std::uint32_t above = 0;
     std::uint32_t news = 0;
     for (std::size_t i = records_.size(); i-- > 0;) {
+        ++work.nodes;
         SentRecord& r = records_[i];
         if (r.sacked) {
             above += r.segments();
@@ -166,6 +171,7 @@ std::uint32_t RetransmissionQueue::mark_lost_below_sacked(std::uint32_t threshol
 
 std::uint32_t RetransmissionQueue::mark_first_lost(Instant latest) {
     for (std::size_t i = 0; i < records_.size(); ++i) {
+        ++work.nodes;
         if (records_[i].sacked) {
             continue;
         }
@@ -187,6 +193,7 @@ std::uint32_t RetransmissionQueue::mark_first_lost(Instant latest) {
 
 void RetransmissionQueue::mark_all_lost() {
     for (std::size_t i = 0; i < records_.size(); ++i) {
+        ++work.nodes;
         SentRecord& r = records_[i];
         if (r.sacked) {
             continue;
@@ -200,6 +207,7 @@ void RetransmissionQueue::mark_all_lost() {
 
 void RetransmissionQueue::mark_oversized_lost(std::uint32_t mss) {
     for (std::size_t i = 0; i < records_.size(); ++i) {
+        ++work.nodes;
         SentRecord& r = records_[i];
         if (r.sacked || r.segment_size <= mss) {
             continue;
@@ -213,6 +221,7 @@ void RetransmissionQueue::mark_oversized_lost(std::uint32_t mss) {
 
 void RetransmissionQueue::forget_sacked() {
     for (std::size_t i = 0; i < records_.size(); ++i) {
+        ++work.nodes;
         SentRecord& r = records_[i];
         count(r, false);
         r.sacked = false;
@@ -225,6 +234,7 @@ const SentRecord* RetransmissionQueue::first_lost() const {
         return nullptr;
     }
     for (std::size_t i = 0; i < records_.size(); ++i) {
+        ++work.nodes;
         if (records_[i].lost && !records_[i].retransmission_out) {
             return &records_[i];
         }
@@ -235,6 +245,7 @@ const SentRecord* RetransmissionQueue::first_lost() const {
 void RetransmissionQueue::retransmitted(std::uint64_t length, std::uint16_t segment_size,
                                         Instant now) {
     for (std::size_t i = 0; i < records_.size(); ++i) {
+        ++work.nodes;
         if (!records_[i].lost || records_[i].retransmission_out) {
             continue;
         }

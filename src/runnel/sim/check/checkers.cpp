@@ -1,0 +1,395 @@
+#include "runnel/sim/check/checkers.hpp"
+
+#include <algorithm>
+
+namespace runnel::sim {
+
+using check::Look;
+using check::Shadow;
+using tcp::State;
+
+namespace {
+/// More timeouts at one instant of a host are no progress.
+constexpr std::uint32_t kMostTimeouts = 16;
+/// More ranges sent twice than these are not remembered one by one.
+constexpr std::size_t kMostRepeated = 64;
+
+FourTuple reversed_of(const FourTuple& tuple) {
+    return {tuple.remote, tuple.local};
+}
+
+/// Notes that [begin, end) has been sent again.
+void add_repeated(Shadow& shadow, tcp::Seq64 begin, tcp::Seq64 end) {
+    std::vector<check::SentRange>& ranges = shadow.repeated;
+    auto at = std::find_if(ranges.begin(), ranges.end(),
+                           [&](const check::SentRange& range) { return range.end >= begin; });
+    auto last = at;
+    for (; last != ranges.end() && last->begin <= end; ++last) {
+        begin = std::min(begin, last->begin);
+        end = std::max(end, last->end);
+    }
+    if (at == last) {
+        if (ranges.size() == kMostRepeated) {
+            shadow.repeated_unknown = true;
+            return;
+        }
+        ranges.insert(at, {begin, end});
+        return;
+    }
+    *at = {begin, end};
+    ranges.erase(at + 1, last);
+}
+
+void forget_repeated(Shadow& shadow) {
+    const auto gone = [&](const check::SentRange& range) { return range.end <= shadow.una; };
+    if (!shadow.repeated.empty() && gone(shadow.repeated.front())) {
+        std::erase_if(shadow.repeated, gone);
+    }
+    if (shadow.repeated_unknown && shadow.una == shadow.highest) {
+        shadow.repeated.clear();
+        shadow.repeated_unknown = false;
+    }
+}
+}  // namespace
+
+void Checkers::on_begin(Simulation& run) {
+    for (const NodeId id : run.hosts()) {
+        hosts_[id] = HostView{};
+    }
+    before_ = work;
+}
+
+// --- who is who ------------------------------------------------------------------------------------------
+
+Shadow& Checkers::shadow(HostView& view, std::uint64_t handle) {
+    const auto index = static_cast<std::uint32_t>(handle);
+    if (index >= view.shadows.size()) {
+        view.shadows.resize(index + 1);
+    }
+    Shadow& shadow = view.shadows[index];
+    if (shadow.handle != handle) {
+        view.held -= shadow.held;
+        const bool touched = shadow.touched;
+        shadow = Shadow{};
+        shadow.handle = handle;
+        shadow.touched = touched;
+    }
+    return shadow;
+}
+
+/// What the wire can't tell: where the numbers of this end begin.
+void Checkers::meet(Shadow& shadow, const tcp::Tcb& tcb) {
+    shadow.known = true;
+    shadow.tuple = tcb.tuple;
+    shadow.iss = tcb.snd.iss;
+    shadow.highest = tcb.snd.nxt;
+    shadow.peer_acked = tcb.snd.una;
+    shadow.una = tcb.snd.una;
+    shadow.peer_edge = tcb.snd.iss;
+    if (tcp::is_synchronized(tcb.state)) {  // opened by an ACK: its SYN left no connection behind
+        shadow.syn_seen = true;
+        shadow.scale_seen = shadow.scale_sent = tcb.options.window_scale;
+        shadow.peer_scale = tcb.options.send_scale;
+        shadow.own_scale = tcb.options.receive_scale;
+        shadow.peer_edge = tcb.snd.right_edge();
+    }
+}
+
+void Checkers::touch(HostView& view, std::uint64_t handle) {
+    Shadow& one = shadow(view, handle);
+    if (!one.touched) {
+        one.touched = true;
+        view.touched.push_back(static_cast<std::uint32_t>(handle));
+    }
+}
+
+// --- transitions -------------------------------------------------------------------------------------------
+
+/// Every change of state has a record, and every record the state: nothing changes in silence, and nothing
+/// but what the table allows.
+void Checkers::follow_state(Simulation& run, NodeId host, Shadow& shadow,
+                            const EventRecord& record) {
+    const auto state = static_cast<State>(record.state);
+    const bool change = record.decision == Decision::tcp_note_state;
+    if (!shadow.state_known) {
+        shadow.state_known = true;
+        // A connection begins by an active OPEN, or under a listener.
+        shadow.state = !change ? state : state == State::syn_sent ? State::closed : State::listen;
+    }
+    const bool right = change ? tcp::is_transition(shadow.state, state) : state == shadow.state;
+    if (!right) {
+        check::report(run, Check::transitions, host, kNoFlow,
+                      change ? "the table has no such transition" : "the state changed in silence",
+                      {{tcp::to_string(shadow.state), static_cast<std::uint64_t>(shadow.state)},
+                       {tcp::to_string(state), record.state}});
+    }
+    shadow.state = state;
+}
+
+void Checkers::follow_records(Simulation& run, NodeId host) {
+    HostView& view = hosts_[host];
+    const Machine& machine = run.machine(host);
+    if (machine.incarnation != view.incarnation) {
+        view = HostView{};
+        view.incarnation = machine.incarnation;
+    }
+    const FlightRecorder& recorder = run.host(host).recorder();
+    const std::uint64_t end = recorder.next_number();
+    if (view.next_record < recorder.oldest_number()) {
+        view.next_record = recorder.oldest_number();
+        for (Shadow& one : view.shadows) {
+            one.state_known = false;  // some changes have been overwritten
+        }
+    }
+    for (; view.next_record != end; ++view.next_record) {
+        const EventRecord& record = *recorder.find(view.next_record);
+        if (record.connection != 0) {
+            touch(view, record.connection);
+            follow_state(run, host, shadow(view, record.connection), record);
+        }
+    }
+}
+
+// --- packets -------------------------------------------------------------------------------------------------
+
+void Checkers::learn_sent(Shadow& shadow, const Packet& packet) {
+    if (packet.tcp.flags.rst()) {
+        return;
+    }
+    if (packet.tcp.flags.syn()) {
+        shadow.scale_sent = packet.tcp.options.window_scale.has_value();
+        shadow.own_scale = packet.tcp.options.window_scale.value_or(0);
+    }
+    const std::uint32_t length = packet.sequence_length();
+    if (length == 0) {
+        return;
+    }
+    const tcp::Seq64 begin = tcp::unwrap(packet.tcp.seq, shadow.highest);
+    const tcp::Seq64 end = begin + length;
+    if (begin < shadow.highest) {
+        add_repeated(shadow, begin, std::min(end, shadow.highest));
+    }
+    if (end > shadow.highest) {
+        shadow.highest = end;
+        shadow.new_data = shadow.new_data || packet.payload_size > 0;
+    }
+}
+
+void Checkers::learn_arrived(Shadow& shadow, const tcp::Tcb& tcb, const Packet& packet) {
+    const TcpHeader& header = packet.tcp;
+    if (header.flags.rst()) {
+        return;
+    }
+    const bool syn = header.flags.syn();
+    const tcp::Seq64 ack = tcp::unwrap(header.ack, shadow.peer_acked);
+    const bool acks = header.flags.ack() && ack > shadow.iss && ack <= shadow.highest;
+    if (syn && !shadow.syn_seen && (acks || !header.flags.ack())) {
+        shadow.syn_seen = true;
+        shadow.scale_seen = header.options.window_scale.has_value();
+        // RFC 7323 §2.3: more than 14 counts as 14.
+        shadow.peer_scale = std::min<std::uint8_t>(header.options.window_scale.value_or(0), 14);
+        if (!header.flags.ack()) {
+            shadow.peer_edge = std::max(shadow.peer_edge, shadow.iss + 1 + header.window);
+        }
+    }
+    if (!acks) {
+        return;
+    }
+    shadow.peer_acked = std::max(shadow.peer_acked, ack);
+    const bool scaled = !syn && shadow.scale_seen && shadow.scale_sent;
+    const std::uint64_t window = std::uint64_t{header.window}
+                                 << (scaled ? unsigned{shadow.peer_scale} : 0U);
+    shadow.peer_edge = std::max(shadow.peer_edge, ack + window);
+    (void)tcb;
+}
+
+void Checkers::answers(Simulation& run, const Event& event, bool sent) {
+    HostView& view = hosts_[event.host];
+    const FourTuple tuple = sent ? event.packet->tuple : reversed_of(event.packet->tuple);
+    auto at = std::find_if(view.strangers.begin(), view.strangers.end(),
+                           [&](const Stranger& one) { return one.tuple == tuple; });
+    if (!sent) {
+        if (at == view.strangers.end()) {
+            at = view.strangers.insert(at, {.tuple = tuple});
+        }
+        // A reset is never answered.
+        at->arrived += event.packet->tcp.flags.rst() ? 0U : 1U;
+        return;
+    }
+    const bool was_connected =
+        std::any_of(view.touched.begin(), view.touched.end(),
+                    [&](std::uint32_t index) { return view.shadows[index].tuple == tuple; });
+    if (at != view.strangers.end() && !was_connected && ++at->answered > at->arrived) {
+        check::report(run, Check::one_answer, event.host, event.flow,
+                      "more answers than packets that belonged to no connection",
+                      {{"arrived", at->arrived}, {"answered", at->answered}});
+    }
+}
+
+void Checkers::on_transmitted(Simulation& run, const Event& event) {
+    const Packet& packet = *event.packet;
+    if (!packet.is_tcp) {
+        return;
+    }
+    if (event.connection == 0) {
+        return answers(run, event, true);
+    }
+    HostView& view = hosts_[event.host];
+    Shadow& one = shadow(view, event.connection);
+    if (event.tcb == nullptr || !one.known) {
+        return;
+    }
+    const Look look{run, event.host, event.local, one, *event.tcb, run.window(event.host).config()};
+    check::offered_window(look, packet);
+    check::one_fin(look, packet);
+    check::right_edge(look, packet);
+    check::acks_advance(look, packet);
+    check::sack_truth(look, packet);
+    learn_sent(one, packet);
+}
+
+void Checkers::on_delivered(Simulation& run, const Event& event) {
+    const Packet& packet = *event.packet;
+    // Damage in a header of IPv6 may hit bits that no checksum covers: the segment is taken all the same.
+    if (!packet.is_tcp || (packet.damaged && packet.tuple.local.address.is_v4())) {
+        return;
+    }
+    if (event.connection == 0) {
+        return answers(run, event, false);
+    }
+    Shadow& one = shadow(hosts_[event.host], event.connection);
+    if (event.tcb == nullptr || !one.known) {
+        return;
+    }
+    const Look look{run, event.host, event.local, one, *event.tcb, run.window(event.host).config()};
+    learn_arrived(one, *event.tcb, packet);
+    check::send_order(look);
+    check::karn(look, packet, one.una);
+    check::delayed_ack_begins(look);
+    one.una = event.tcb->snd.una;
+    one.smoothed = event.tcb->rtt.smoothed();
+    one.variation = event.tcb->rtt.variation();
+    forget_repeated(one);
+}
+
+void Checkers::on_timeout(Simulation& run, const Event& event) {
+    HostView& view = hosts_[event.host];
+    if (event.local != view.last_timeout) {
+        view.last_timeout = event.local;
+        view.timeouts_in_a_row = 0;
+    }
+    if (++view.timeouts_in_a_row > kMostTimeouts) {
+        check::report(run, Check::timeout_progress, event.host, kNoFlow,
+                      "on_timeout(next_timeout()) makes no progress",
+                      {{"times", view.timeouts_in_a_row}});
+    }
+}
+
+void Checkers::on_event(Simulation& run, const Event& event) {
+    if (event.kind == EventKind::rest) {
+        return at_rest(run);
+    }
+    if (event.host == kNoNode || event.kind == EventKind::dropped) {
+        return;
+    }
+    follow_records(run, event.host);
+    HostView& view = hosts_[event.host];
+    if (event.connection != 0) {
+        touch(view, event.connection);
+        Shadow& one = shadow(view, event.connection);
+        if (!one.known && event.tcb != nullptr) {
+            meet(one, *event.tcb);
+        }
+    }
+    if (event.kind == EventKind::delivered) {
+        check::work(run, event.host, {work.nodes - before_.nodes, work.octets - before_.octets});
+    }
+    before_ = work;
+    switch (event.kind) {
+        case EventKind::transmitted: return on_transmitted(run, event);
+        case EventKind::delivered: return on_delivered(run, event);
+        case EventKind::timeout: return on_timeout(run, event);
+        case EventKind::call:
+            if (event.flow != kNoFlow) {
+                check::content(run, event.flow, event.host);
+                check::once(run, event.flow, event.host);
+            }
+            return;
+        default: return;
+    }
+}
+
+// --- when all has been said ------------------------------------------------------------------------------------
+
+void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, bool sweep) {
+    const tcp::Tcb* tcb = run.window(host).awake(tcp::ConnectionHandle::from_packed(one.handle));
+    const std::uint64_t held =
+        tcb == nullptr ? 0 : tcb->send.size() + tcb->receive.size() + tcb->reassembler.bytes();
+    view.held += held - one.held;
+    one.held = held;
+    if (tcb == nullptr || !one.known) {
+        return;
+    }
+    const Look look{run, host, run.local_now(host), one, *tcb, run.window(host).config(), sweep};
+    check::send_order(look);
+    check::loss_timer(look);
+    check::persist_timer(look);
+    check::owned_deadline(look);
+    check::delayed_ack(look);
+    check::reassembly(look);
+    check::rto_bounds(look);
+    check::cwnd_bounds(look);
+    check::pipe(look);
+    one.new_data = false;
+    one.una = tcb->snd.una;
+    one.smoothed = tcb->rtt.smoothed();
+    one.variation = tcb->rtt.variation();
+}
+
+void Checkers::on_settled(Simulation& run, NodeId host) {
+    before_ = work;
+    follow_records(run, host);
+    HostView& view = hosts_[host];
+    const bool sweep = ++view.settled % kSweepEvery == 0;
+    for (const std::uint32_t index : view.touched) {
+        Shadow& one = view.shadows[index];
+        one.touched = false;
+        look(run, host, view, one, sweep);
+    }
+    view.touched.clear();
+    view.strangers.clear();
+    if (sweep) {
+        for (Shadow& one : view.shadows) {
+            look(run, host, view, one, true);
+        }
+        check::time_wait(run, host);
+    }
+    if (view.held > run.host(host).pool().bytes_in_use()) {
+        // What a user has let go of leaves no trace: count anew before saying anything.
+        for (Shadow& one : view.shadows) {
+            look(run, host, view, one, false);
+        }
+        check::memory(run, host, view.held, false);
+    }
+}
+
+void Checkers::at_rest(Simulation& run) {
+    for (std::uint16_t i = 0; i < run.scenario().flows.size(); ++i) {
+        check::content(run, i, kNoNode);
+        check::once(run, i, kNoNode);
+    }
+    check::completion(run);
+    for (const NodeId id : run.hosts()) {
+        HostView& view = hosts_[id];
+        follow_records(run, id);
+        for (Shadow& one : view.shadows) {
+            if (run.machine(id).paused == 0) {
+                look(run, id, view, one, true);
+            }
+        }
+        check::time_wait(run, id);
+        check::memory(run, id, view.held, run.result().outcome == RunOutcome::rest);
+    }
+}
+
+}  // namespace runnel::sim

@@ -1,0 +1,20 @@
+// The congestion window stays in its bounds (RFC 5681 §3.1: at least one segment, a threshold of at least
+// two), and new data leaves only as far as it lets it.
+#include "runnel/sim/check/look.hpp"
+
+namespace runnel::sim::check {
+
+void cwnd_bounds(const Look& look) {
+    const tcp::Controller& controller = look.tcb.controller;
+    const std::uint32_t window = controller.window();
+    if (window < 1 || window > tcp::kMaxWindowSegments || controller.threshold() < 2) {
+        return look.fails(Check::cwnd_bounds, "the congestion window leaves its bounds",
+                          {{"cwnd", window}, {"ssthresh", controller.threshold()}});
+    }
+    if (look.seen.new_data && look.tcb.in_flight() > window) {
+        look.fails(Check::cwnd_bounds, "new data was sent beyond the congestion window",
+                   {{"in flight", look.tcb.in_flight()}, {"cwnd", window}});
+    }
+}
+
+}  // namespace runnel::sim::check

@@ -1,0 +1,51 @@
+// Reassembly ranges are disjoint, ordered, between RCV.NXT and the right edge, and bounded in number and
+// memory (law 5).
+#include "runnel/sim/check/look.hpp"
+
+namespace runnel::sim::check {
+
+namespace {
+/// More ranges than these are walked in sweeps alone.
+constexpr std::size_t kCheap = 16;
+}  // namespace
+
+void reassembly(const Look& look) {
+    const tcp::Reassembler& held = look.tcb.reassembler;
+    if (held.empty()) {
+        return;
+    }
+    const std::size_t ranges = held.ranges();
+    if (ranges > tcp::Reassembler::kMaxRanges || held.pinned() > tcp::Reassembler::kMaxPinned) {
+        return look.fails(Check::reassembly, "more is held than the limit",
+                          {{"ranges", ranges}, {"pinned", held.pinned()}});
+    }
+    if (ranges > kCheap && !look.sweep) {
+        return;
+    }
+    tcp::Seq64 at = look.tcb.rcv.nxt;
+    std::size_t found = 0;
+    std::uint64_t octets = 0;
+    const tcp::Seq64 edge = std::max(look.tcb.rcv.right_edge, look.seen.edge);
+    while (at < held.highest()) {
+        const auto part = held.first_held(at, held.highest());
+        // What begins where the last one ended should be one range with it, or have been delivered.
+        if (part.empty() || part.begin == at || part.end > edge) {
+            return look.fails(Check::reassembly,
+                              "a range touches its neighbour or leaves the window",
+                              {{"begin", part.begin.value},
+                               {"end", part.end.value},
+                               {"after", at.value},
+                               {"edge", edge.value}});
+        }
+        ++found;
+        octets += part.end.value - part.begin.value;
+        at = part.end;
+    }
+    if (found != ranges || octets != held.bytes()) {
+        look.fails(
+            Check::reassembly, "ranges and octets don't add up",
+            {{"ranges", ranges}, {"found", found}, {"bytes", held.bytes()}, {"sum", octets}});
+    }
+}
+
+}  // namespace runnel::sim::check

@@ -1,0 +1,22 @@
+// Our right edge never retreats (RFC 9293 §3.8.6, SHLD-14).
+#include "runnel/sim/check/look.hpp"
+
+namespace runnel::sim::check {
+
+void right_edge(const Look& look, const Packet& sent) {
+    Shadow& seen = look.seen;
+    if (!sent.tcp.flags.ack() || sent.tcp.flags.rst()) {
+        return;
+    }
+    const unsigned scale =
+        sent.tcp.flags.syn() || !seen.scale_sent || !seen.scale_seen ? 0U : seen.own_scale;
+    const tcp::Seq64 ack = tcp::unwrap(sent.tcp.ack, seen.ack_sent ? seen.acked : look.tcb.rcv.nxt);
+    const tcp::Seq64 edge = ack + (std::uint64_t{sent.tcp.window} << scale);
+    if (seen.ack_sent && edge < seen.edge) {
+        look.fails(Check::right_edge, "the right edge has retreated",
+                   {{"edge", edge.value}, {"before", seen.edge.value}});
+    }
+    seen.edge = std::max(seen.edge, edge);
+}
+
+}  // namespace runnel::sim::check

@@ -1,0 +1,57 @@
+// What the checkers remember of one connection of one host: what its packets have said and what the peer's
+// packets that reached it have said, learnt from the packets alone.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runnel/sim/packet.hpp"
+#include "runnel/tcp/seq64.hpp"
+#include "runnel/tcp/state.hpp"
+
+namespace runnel::sim::check {
+
+struct SentRange {
+    tcp::Seq64 begin;
+    tcp::Seq64 end;
+};
+
+struct Shadow {
+    std::uint64_t handle = 0;  ///< packed ConnectionHandle; 0: none yet
+    FourTuple tuple;
+    bool known = false;    ///< the fields below are set
+    bool touched = false;  ///< it stands in the list of those to look at when the host has settled
+    tcp::State state = tcp::State::closed;  ///< as the records say
+    bool state_known = false;
+
+    // What it has sent.
+    tcp::Seq64 iss;
+    tcp::Seq64 highest;  ///< after the last number ever sent
+    bool fin_sent = false;
+    tcp::Seq64 fin;  ///< its number
+    bool ack_sent = false;
+    tcp::Seq64 acked;  ///< the greatest acknowledgement it has sent
+    tcp::Seq64 edge;   ///< the greatest right edge it has promised
+    bool scale_sent = false;
+    std::uint8_t own_scale = 0;
+    /// Numbers above `peer_acked` that were sent more than once, disjoint and ascending.
+    std::vector<SentRange> repeated;
+    bool repeated_unknown = false;  ///< too many to remember
+    bool new_data = false;          ///< since the host settled last
+
+    // What has reached it.
+    bool scale_seen = false;
+    std::uint8_t peer_scale = 0;
+    bool syn_seen = false;
+    tcp::Seq64 peer_acked;  ///< the greatest acknowledgement of something that was sent
+    tcp::Seq64 peer_edge;   ///< the greatest right edge the peer has offered
+    bool owes_ack = false;
+    Instant owes_since;      ///< on the host's clock
+    std::uint64_t held = 0;  ///< octets in its buffers
+
+    // At the last look.
+    tcp::Seq64 una;
+    Duration smoothed = {}, variation = {};
+};
+
+}  // namespace runnel::sim::check

@@ -1,0 +1,394 @@
+// Each checker with a defect planted on purpose that it must catch: in the engine's own state, in a packet on
+// its way out, in an application. The table is also what docs/sim_checkers.md is made from (./run docs).
+#include "runnel/sim/check/checkers.hpp"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "runnel/sim/draw_scenario.hpp"
+#include "runnel/sim/names.hpp"
+
+namespace runnel::sim {
+namespace {
+
+Scenario two_hosts(const Flow& flow) {
+    Scenario scenario;
+    scenario.hosts = {{.id = 0}, {.id = 1}};
+    scenario.links = {{.id = 0, .a = 0, .b = 1}};
+    scenario.links[0].way[0].delay = scenario.links[0].way[1].delay = milliseconds(10);
+    scenario.flows = {flow};
+    return scenario;
+}
+Scenario bulk(std::uint64_t up) {
+    return two_hosts({.id = 0, .client = 0, .server = 1, .up = up});
+}
+Scenario kind(FlowKind kind, std::uint64_t up, std::uint64_t down) {
+    return two_hosts(
+        {.id = 0, .kind = kind, .up = up, .down = down, .count = 3, .pause = seconds(2)});
+}
+
+/// Looks before the checkers do, and spoils something.
+class Saboteur : public Observer {
+public:
+    using OnEvent = std::function<void(Saboteur&, Simulation&, const Event&)>;
+    using OnSettled = std::function<void(Saboteur&, Simulation&, NodeId)>;
+
+    void on_event(Simulation& run, const Event& event) override {
+        if (at_event) {
+            at_event(*this, run, event);
+        }
+    }
+    void on_settled(Simulation& run, NodeId host) override {
+        if (when_settled) {
+            when_settled(*this, run, host);
+        }
+    }
+    void on_end(Simulation&) override { kept = {}; }
+
+    OnEvent at_event;
+    OnSettled when_settled;
+    Checkers* checkers = nullptr;
+    unsigned done = 0;
+    Slice kept;
+    std::vector<ReadyEvent> stolen;
+};
+
+tcp::Tcb& spoil(const tcp::Tcb& tcb) {
+    return const_cast<tcp::Tcb&>(tcb);
+}
+Packet& spoil(const Packet& packet) {
+    return const_cast<Packet&>(packet);
+}
+bool sends_data(const Event& event) {
+    return event.kind == EventKind::transmitted && event.tcb != nullptr &&
+           event.packet->payload_size > 0;
+}
+/// A bare ACK of a connection that has been going on for a while.
+bool sends_ack(const Event& event) {
+    return event.kind == EventKind::transmitted && event.tcb != nullptr && event.number > 40 &&
+           event.packet->sequence_length() == 0 && event.packet->tcp.flags.ack() &&
+           !event.packet->tcp.flags.rst();
+}
+/// Each settled, awake connection of a host.
+template <class F>
+Saboteur::OnSettled each(F f) {
+    return [f](Saboteur&, Simulation& run, NodeId host) {
+        run.window(host).for_each_awake(
+            [&](const tcp::Tcb& tcb) { f(spoil(tcb), run.local_now(host)); });
+    };
+}
+
+struct Plant {
+    Check check;
+    const char* what;
+    Scenario scenario;
+    Saboteur::OnEvent at_event;
+    Saboteur::OnSettled when_settled;
+};
+
+std::vector<Plant> wire_plants() {
+    std::vector<Plant> plants;
+    plants.push_back({Check::content,
+                      "the network alters an octet so that no checksum tells",
+                      bulk(50'000),
+                      [](Saboteur& self, Simulation&, const Event& event) {
+                          if (sends_data(event) && self.done++ == 5) {
+                              Packet& packet = spoil(*event.packet);
+                              packet.bytes[packet.payload_at()] ^= std::byte{1};
+                              seal(packet);
+                          }
+                      },
+                      {}});
+    plants.push_back({Check::offered_window,
+                      "a sender runs a megabyte ahead",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation&, const Event& event) {
+                          if (sends_data(event)) {
+                              spoil(*event.packet).tcp.seq = event.packet->tcp.seq + (1 << 20);
+                          }
+                      },
+                      {}});
+    plants.push_back({Check::right_edge,
+                      "a receiver closes a window that it has promised",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation&, const Event& event) {
+                          if (sends_ack(event)) {
+                              spoil(*event.packet).tcp.window = 0;
+                          }
+                      },
+                      {}});
+    plants.push_back({Check::acks_advance,
+                      "an ACK says less than the one before",
+                      bulk(200'000),
+                      [](Saboteur&, Simulation&, const Event& event) {
+                          if (sends_ack(event)) {
+                              TcpHeader& header = spoil(*event.packet).tcp;
+                              header.ack = {header.ack.value - 20'000};
+                              header.window = 65'535;
+                          }
+                      },
+                      {}});
+    plants.push_back({Check::one_fin,
+                      "a FIN stands in the middle of the data",
+                      bulk(50'000),
+                      [](Saboteur& self, Simulation&, const Event& event) {
+                          if (sends_data(event) && self.done++ == 0) {
+                              spoil(*event.packet).tcp.flags.bits |= TcpFlags::kFin;
+                          }
+                      },
+                      {}});
+    return plants;
+}
+
+std::vector<Plant> answer_plants() {
+    std::vector<Plant> plants;
+    plants.push_back({Check::sack_truth,
+                      "a SACK block tells of what never came",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation&, const Event& event) {
+                          if (sends_ack(event)) {
+                              TcpHeader& header = spoil(*event.packet).tcp;
+                              header.options.sack.push_back(
+                                  {header.ack + 5'000, header.ack + 6'000});
+                          }
+                      },
+                      {}});
+    Scenario crash = bulk(50'000);
+    crash.faults = {{.kind = FaultKind::crash,
+                     .where = 1,
+                     .from = milliseconds(45),
+                     .until = milliseconds(50)}};
+    plants.push_back({Check::one_answer,
+                      "a stranger's packet is answered twice",
+                      crash,
+                      [](Saboteur& self, Simulation& run, const Event& event) {
+                          if (event.kind == EventKind::transmitted && event.connection == 0) {
+                              for (int more = 0; more < 64; ++more) {
+                                  self.checkers->on_event(run, event);
+                              }
+                          }
+                      },
+                      {}});
+    return plants;
+}
+
+std::vector<Plant> timer_plants() {
+    using tcp::Timer;
+    std::vector<Plant> plants;
+    plants.push_back({Check::loss_timer,
+                      "the retransmission timer stops while data is in flight",
+                      bulk(50'000),
+                      {},
+                      each([](tcp::Tcb& tcb, Instant) {
+                          if (tcb.state == tcp::State::established) {
+                              tcb.timers.cancel(Timer::retransmit);
+                          }
+                      })});
+    plants.push_back({Check::persist_timer,
+                      "the persist timer stops",
+                      kind(FlowKind::never_reader, 0, 1'000'000),
+                      {},
+                      each([](tcp::Tcb& tcb, Instant) { tcb.timers.cancel(Timer::persist); })});
+    plants.push_back({Check::owned_deadline,
+                      "TIME-WAIT lasts an hour longer",
+                      kind(FlowKind::many_short, 30'000, 100'000),
+                      {},
+                      [](Saboteur&, Simulation& run, NodeId host) {
+                          run.window(host).for_each_time_wait([](const tcp::TimeWaitEntry& entry) {
+                              auto& spoilt = const_cast<tcp::TimeWaitEntry&>(entry);
+                              spoilt.expires = spoilt.expires + seconds(3'600);
+                          });
+                      }});
+    plants.push_back({Check::delayed_ack,
+                      "an ACK is put off for ten seconds",
+                      bulk(50'000),
+                      {},
+                      each([](tcp::Tcb& tcb, Instant now) {
+                          if (tcb.timers.armed(Timer::delayed_ack)) {
+                              tcb.timers.arm(Timer::delayed_ack, now + seconds(10));
+                          }
+                      })});
+    plants.back().scenario.hosts[1].knobs = {{"quick_acks", 0}};
+    plants.push_back(
+        {Check::timeout_progress,
+         "a host wants to be called again at once, for ever",
+         bulk(50'000),
+         {},
+         [](Saboteur&, Simulation& run, NodeId host) { run.machine(host).deadline = run.now(); }});
+    plants.push_back({Check::completion,
+                      "a wake-up is lost",
+                      bulk(50'000),
+                      [](Saboteur& self, Simulation& run, const Event& event) {
+                          if (event.kind == EventKind::delivered && event.host == 1) {
+                              run.sockets(1).take_ready(self.stolen);
+                          }
+                      },
+                      {}});
+    return plants;
+}
+
+std::vector<Plant> state_plants() {
+    std::vector<Plant> plants;
+    plants.push_back({Check::send_order,
+                      "SND.UNA passes SND.NXT",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation&, const Event& event) {
+                          if (event.kind == EventKind::delivered && event.tcb != nullptr) {
+                              spoil(*event.tcb).snd.una = event.tcb->snd.nxt + 1;
+                          }
+                      },
+                      {}});
+    plants.push_back({Check::transitions,
+                      "ESTABLISHED becomes CLOSE-WAIT in silence",
+                      bulk(50'000),
+                      [](Saboteur& self, Simulation&, const Event& event) {
+                          if (sends_data(event) && self.done++ == 4) {
+                              spoil(*event.tcb).state = tcp::State::close_wait;
+                          }
+                      },
+                      {}});
+    plants.push_back({Check::reassembly,
+                      "octets beyond the window are held",
+                      bulk(50'000),
+                      {},
+                      [](Saboteur&, Simulation& run, NodeId host) {
+                          run.window(host).for_each_awake([&](const tcp::Tcb& tcb) {
+                              SliceList list;
+                              const std::byte octets[8] = {};
+                              list.push_back(run.host(host).pool().copy(octets));
+                              (void)spoil(tcb).reassembler.insert(run.host(host).pool(),
+                                                                  tcb.rcv.right_edge + 9'999,
+                                                                  std::move(list));
+                          });
+                      }});
+    plants.push_back({Check::rto_bounds,
+                      "an RTT sample comes from an old ACK",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation& run, const Event& event) {
+                          if (event.kind == EventKind::delivered && event.host == 1 &&
+                              event.tcb != nullptr && event.packet->payload_size > 0) {
+                              spoil(*event.tcb)
+                                  .rtt.sample(seconds(7), event.local, 1,
+                                              run.window(event.host).config());
+                          }
+                      },
+                      {}});
+    return plants;
+}
+
+std::vector<Plant> resource_plants() {
+    std::vector<Plant> plants;
+    plants.back().scenario.hosts[0].knobs = {{"tcp_timestamps", 0}};
+    plants.push_back({Check::cwnd_bounds,
+                      "the congestion window is empty",
+                      bulk(50'000),
+                      {},
+                      each([](tcp::Tcb& tcb, Instant) {
+                          tcp::TcpConfig config;
+                          config.congestion_control = tcp::CongestionControl::fixed;
+                          config.initial_window_segments = 0;
+                          tcb.controller = tcp::Controller(config);
+                      })});
+    plants.push_back({Check::pipe,
+                      "SND.NXT runs ahead of what was sent",
+                      bulk(50'000),
+                      {},
+                      each([](tcp::Tcb& tcb, Instant) { tcb.snd.nxt += 1; })});
+    plants.push_back({Check::buffers,
+                      "a slice of packet memory is never given back",
+                      bulk(5'000),
+                      {},
+                      [](Saboteur& self, Simulation& run, NodeId host) {
+                          if (self.kept.empty()) {
+                              const std::byte octet[1] = {};
+                              self.kept = run.host(host).pool().copy(octet);
+                          }
+                      }});
+    plants.push_back({Check::work,
+                      "a packet makes the host walk a hundred thousand nodes",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation&, const Event& event) {
+                          if (event.kind == EventKind::delivered) {
+                              work.nodes += 100'000;
+                          }
+                      },
+                      {}});
+    plants.push_back({Check::once,
+                      "a connection counts as accepted before it is",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation& run, const Event& event) {
+                          if (event.kind == EventKind::call && event.host == 0) {
+                              for (const Session& session : run.workload().sessions(0)) {
+                                  const_cast<Session&>(session).accepted = true;
+                              }
+                          }
+                      },
+                      {}});
+    return plants;
+}
+
+std::vector<Plant> all_plants() {
+    std::vector<Plant> all;
+    for (auto plants :
+         {wire_plants(), answer_plants(), timer_plants(), state_plants(), resource_plants()}) {
+        for (Plant& plant : plants) {
+            all.push_back(std::move(plant));
+        }
+    }
+    return all;
+}
+
+TEST(Checkers, EachCatchesItsPlantedDefect) {
+    CheckSet caught;
+    for (const Plant& plant : all_plants()) {
+        RunMemory memory;
+        Saboteur saboteur;
+        Checkers checkers;
+        saboteur.at_event = plant.at_event;
+        saboteur.when_settled = plant.when_settled;
+        saboteur.checkers = &checkers;
+        Simulation run(plant.scenario, memory);
+        run.watch(saboteur);
+        run.watch(checkers);
+        const RunResult& result = run.run();
+        ASSERT_TRUE(result.violation) << to_string(plant.check) << ": " << plant.what;
+        EXPECT_EQ(to_string(result.violation->check), to_string(plant.check))
+            << plant.what << "\n"
+            << result.violation->text;
+        caught.set(static_cast<std::size_t>(plant.check));
+    }
+    EXPECT_TRUE(caught.all()) << "a checker without a planted defect";
+}
+
+TEST(Checkers, FindNothingWithoutOne) {
+    for (const Plant& plant : all_plants()) {
+        RunMemory memory;
+        Checkers checkers;
+        Simulation run(plant.scenario, memory);
+        run.watch(checkers);
+        const RunResult& result = run.run();
+        EXPECT_FALSE(result.violation) << plant.what << "\n" << result.violation->text;
+        EXPECT_EQ(result.outcome, RunOutcome::rest) << plant.what;
+    }
+}
+
+TEST(Checkers, DrawnScenariosHold) {
+    RunMemory memory;
+    Checkers checkers;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        const Scenario scenario = draw_scenario(seed);
+        Simulation run(scenario, memory);
+        run.watch(checkers);
+        const RunResult& result = run.run();
+        EXPECT_FALSE(result.violation)
+            << "seed " << seed << ": " << to_string(result.violation->check) << ": "
+            << result.violation->text;
+        EXPECT_LE(result.ended - Simulation::kStart,
+                  std::min(scenario.limit, check::liveness_bound(scenario) + seconds(200)))
+            << seed;
+    }
+}
+
+}  // namespace
+}  // namespace runnel::sim
