@@ -215,8 +215,8 @@ std::string lists() {
                            facts.parameters.empty() ? "" : "; ", facts.parameters);
     }
     out += "\nCheckers:\n";
-    for (const sim::Check check :
-         {sim::Check::content, sim::Check::completion, sim::Check::timeout_progress}) {
+    for (std::size_t i = 0; i < sim::kChecks; ++i) {
+        const auto check = static_cast<sim::Check>(i);
         out += fmt::format("  {:<20}  {}\n", to_string(check), sentence(check));
     }
     return out;

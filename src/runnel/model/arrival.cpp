@@ -158,7 +158,7 @@ bool check_syn(Run& run, const Arrived& s) {
 }
 
 /// §3.10.7.4, fifth, "the send window should be updated".
-void update_window(Run& run, const Arrived& s) {
+void update_window(Run& run, const Arrived& s, bool advances) {
     Block& b = run.b;
     const auto newer = [&](Number seq) { return b.wl1 < seq || (b.wl1 == seq && b.wl2 <= s.ack); };
     bool update = newer(s.seq);
@@ -169,6 +169,11 @@ void update_window(Run& run, const Arrived& s) {
         if (run.choices.take("RFC 9293 §3.10.7.4: SEG.SEQ after trimming")) {
             update = newer(cut);
         }
+    }
+    // An ACK that advances SND.UNA is newer than any before, whatever its SEG.SEQ: SND.WND, an offset from
+    // SND.UNA, would otherwise promise what the peer never has.
+    if (!update && advances && run.choices.take("RFC 9293 §3.10.7.4: an advancing ACK brings its window")) {
+        update = true;
     }
     if (update) {
         const unsigned scale = s.header.flags.syn() ? 0 : b.send_scale;
@@ -220,8 +225,9 @@ bool check_ack(Run& run, const Segment& segment, const Arrived& s) {
     if (s.ack < b.una) {
         return true;
     }
+    const bool advances = s.ack > b.una;
     b.una = s.ack;
-    update_window(run, s);
+    update_window(run, s, advances);
     const bool fin_acknowledged = b.fin_sent && b.una == b.nxt;
     switch (b.state) {
         case State::fin_wait_1:

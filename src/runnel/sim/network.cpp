@@ -136,6 +136,9 @@ void Network::send(NodeId from, std::uint8_t link, Packet* packet, Instant now) 
 void Network::pass_from(std::uint8_t link, unsigned way, Packet* packet, std::size_t first,
                         Duration later, Instant now) {
     const std::vector<std::uint16_t>& faults = links_[link].way[way].faults;
+    // A packet that is too big makes its router send another while this one's extras wait: each passage
+    // has its own, one upon the other.
+    const std::size_t mine = extras_.size();
     Passage passage{.packet = packet, .way = way, .now = now, .pool = pool_, .extras = extras_};
     passage.mtu = links_[link].mtu;
     passage.later = later;
@@ -160,11 +163,11 @@ void Network::pass_from(std::uint8_t link, unsigned way, Packet* packet, std::si
     if (passage.packet != nullptr) {
         enter(link, way, passage.packet, passage.later, now);
     }
-    for (std::size_t i = 0; i < extras_.size(); ++i) {
+    for (std::size_t i = mine; i < extras_.size(); ++i) {
         const Extra extra = extras_[i];
         enter(link, extra.backwards ? 1 - way : way, extra.packet, extra.later, now);
     }
-    extras_.clear();
+    extras_.resize(mine);
 }
 
 void Network::on_release(std::uint16_t fault, std::uint64_t token, std::uint8_t way_number,

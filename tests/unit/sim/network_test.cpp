@@ -139,6 +139,24 @@ TEST(Network, ARouterSaysWhatIsTooBig) {
     }
 }
 
+/// What a fault has made beside a packet waits while the router complains about that packet: each copy goes
+/// its own way once.
+TEST(Network, ACopyOfWhatIsTooBigIsTooBigOnce) {
+    Scenario scenario = detour();
+    scenario.faults = {{.kind = FaultKind::duplicate, .where = 4, .intensity = 1'000'000, .a = 1},
+                       {.kind = FaultKind::mtu_change, .where = 4, .a = 1'280}};
+    Net net(scenario);
+    net.network.begin_fault(0);
+    net.network.begin_fault(1);
+    net.network.send(0, 0, net.segment(1'400), {});
+    const auto arrived = net.travel();
+    EXPECT_EQ(arrived.size(), 2u);
+    EXPECT_EQ(net.last_host, 0);
+    EXPECT_EQ(net.network.counters().icmp_sent, 2u);
+    EXPECT_EQ(net.network.lost().size(), 2u);
+    net.give_back(arrived);
+}
+
 TEST(Network, ASilentRouterDoesNot) {
     Scenario scenario = detour();
     scenario.links[3].mtu = 1'280;

@@ -160,6 +160,7 @@ Played play(const sim::Scenario& scenario, PlayMemory& memory, const PlayOptions
     FlowMeter meter;
     TimeoutMeter timeouts;
     Storyteller storyteller;
+    run.watch(memory.checkers);
     if (options.measure) {
         run.watch(meter);
         run.watch(timeouts);

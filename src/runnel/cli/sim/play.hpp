@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runnel/sim/run.hpp"
+#include "runnel/sim/check/checkers.hpp"
 
 namespace runnel::sim_command {
 
@@ -32,6 +32,7 @@ struct Played {
 /// What one run leaves to the next: who makes many runs keeps one.
 struct PlayMemory {
     sim::RunMemory run;
+    sim::Checkers checkers;
 };
 
 struct PlayOptions {

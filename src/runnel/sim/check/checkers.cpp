@@ -82,7 +82,8 @@ void Checkers::meet(Shadow& shadow, const tcp::Tcb& tcb) {
     shadow.known = true;
     shadow.tuple = tcb.tuple;
     shadow.iss = tcb.snd.iss;
-    shadow.highest = tcb.snd.nxt;
+    // Whoever is in the handshake has sent nothing, or is just sending its SYN.
+    shadow.highest = tcp::is_synchronized(tcb.state) ? tcb.snd.nxt : tcb.snd.iss;
     shadow.peer_acked = tcb.snd.una;
     shadow.una = tcb.snd.una;
     shadow.peer_edge = tcb.snd.iss;
@@ -146,6 +147,8 @@ void Checkers::follow_records(Simulation& run, NodeId host) {
         if (record.connection != 0) {
             touch(view, record.connection);
             follow_state(run, host, shadow(view, record.connection), record);
+        } else if (record.inbound == 0 && describe(record.decision).kind == DecisionKind::drop) {
+            view.refused = true;
         }
     }
 }
@@ -330,6 +333,9 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
     if (tcb == nullptr || !one.known) {
         return;
     }
+    if (view.refused && tcb->snd.nxt > one.highest) {
+        one.highest = tcb->snd.nxt;  // sent, as the connection sees it, and lost on the spot
+    }
     const Look look{run, host, run.local_now(host), one, *tcb, run.window(host).config(), sweep};
     check::send_order(look);
     check::loss_timer(look);
@@ -358,6 +364,7 @@ void Checkers::on_settled(Simulation& run, NodeId host) {
     }
     view.touched.clear();
     view.strangers.clear();
+    view.refused = false;
     if (sweep) {
         for (Shadow& one : view.shadows) {
             look(run, host, view, one, true);

@@ -29,6 +29,7 @@ private:
         std::uint64_t next_record = 1;
         std::uint32_t incarnation = 0;
         std::uint32_t settled = 0;
+        bool refused = false;  ///< its network layer has let a packet go that no wire has seen
         std::vector<check::Shadow> shadows;  ///< by index of the connection's handle
         std::vector<std::uint32_t> touched;  ///< indices
         std::vector<Stranger> strangers;

@@ -26,10 +26,13 @@ void reassembly(const Look& look) {
     std::size_t found = 0;
     std::uint64_t octets = 0;
     const tcp::Seq64 edge = std::max(look.tcb.rcv.right_edge, look.seen.edge);
+    // What is next in order stays here only when there was no memory to give it to the reader.
+    const bool may_wait = look.run.host(look.host).pool().refusals() != 0;
     while (at < held.highest()) {
         const auto part = held.first_held(at, held.highest());
         // What begins where the last one ended should be one range with it, or have been delivered.
-        if (part.empty() || part.begin == at || part.end > edge) {
+        const bool touches = part.begin == at && !(may_wait && found == 0);
+        if (part.empty() || touches || part.end > edge) {
             return look.fails(Check::reassembly,
                               "a range touches its neighbour or leaves the window",
                               {{"begin", part.begin.value},

@@ -87,8 +87,11 @@ void reset_bad_ack(const Tcb& tcb, const Segment& segment, Effects& effects) {
 }
 
 void update_send_window(Tcb& tcb, const Segment& segment, Effects& effects) {
-    const bool newer =
-        tcb.snd.wl1 < segment.seq || (tcb.snd.wl1 == segment.seq && tcb.snd.wl2 <= segment.ack);
+    // Whoever acknowledges more than ever before speaks later than ever before, though its segment be one
+    // that is sent again. Its window must count: SND.WND is an offset from SND.UNA, and an old one would let
+    // us send beyond any right edge that the peer has offered (SHLD-15, RFC 9293 §3.8.6).
+    const bool newer = tcb.snd.una < segment.ack || tcb.snd.wl1 < segment.seq ||
+                       (tcb.snd.wl1 == segment.seq && tcb.snd.wl2 <= segment.ack);
     if (!newer) {
         return;
     }

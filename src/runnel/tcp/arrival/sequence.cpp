@@ -64,18 +64,20 @@ bool completes_simultaneous_open(const Tcb& tcb, const Segment& segment) {
            segment.seq == tcb.rcv.irs && segment.end() == tcb.rcv.nxt && segment.ack == tcb.snd.nxt;
 }
 
+}  // namespace
+
 void note_duplicate(Tcb& tcb, const Segment& segment) {
+    // Octets before the first are no duplicates: nobody has ever sent them, except perhaps in another life.
+    const Seq64 begin = std::max(segment.seq, tcb.rcv.irs + 1);
     // RFC 2883 §4.1: tell the sender which octets came twice. Those from RCV.NXT on are not held: whoever
     // reads them as SACK would forget what we have dropped.
     const Seq64 end = std::min(segment.seq + segment.length, tcb.rcv.nxt);
-    if (!tcb.options.sack || end <= segment.seq) {
+    if (!tcb.options.sack || end <= begin) {
         return;
     }
-    tcb.duplicate = {segment.seq.wire(), end.wire()};
+    tcb.duplicate = {begin.wire(), end.wire()};
     tcb.duplicate_pending = true;
 }
-
-}  // namespace
 
 /// RFC 5961, RFC 9293 MAY-12.
 void challenge(Tcb& tcb, const Segment& segment, Decision reason, Effects& effects) {

@@ -37,6 +37,8 @@ void negotiate(Tcb& tcb, const TcpHeader& syn, const TcpConfig& config, Instant 
 void challenge(Tcb& tcb, const Segment& segment, Decision reason, Effects& effects);
 /// Before ESTABLISHED an ACK of what was never sent is answered by a reset (§3.5.2, group 2).
 void reset_bad_ack(const Tcb& tcb, const Segment& segment, Effects& effects);
+/// Notes the octets of `segment` that had been delivered before, for a D-SACK (RFC 2883).
+void note_duplicate(Tcb& tcb, const Segment& segment);
 /// Takes a window out of an acceptable segment (§3.10.7.4, fifth, ESTABLISHED).
 void update_send_window(Tcb& tcb, const Segment& segment, Effects& effects);
 /// What the acknowledgement number and the SACK blocks say about what we sent; recovery and congestion

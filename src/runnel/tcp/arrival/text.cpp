@@ -36,10 +36,7 @@ void trim(Tcb& tcb, Segment& segment) {
     if (segment.seq < tcb.rcv.nxt) {
         const std::uint64_t old =
             std::min<std::uint64_t>(distance(segment.seq, tcb.rcv.nxt), segment.length);
-        if (tcb.options.sack && old > 0) {
-            tcb.duplicate = {segment.seq.wire(), (segment.seq + old).wire()};
-            tcb.duplicate_pending = true;
-        }
+        note_duplicate(tcb, segment);
         remove_prefix(segment.payload, old);
         segment.seq += old;
         segment.length -= static_cast<std::uint32_t>(old);
