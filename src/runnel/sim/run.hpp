@@ -36,6 +36,8 @@ struct RunResult {
     std::array<std::uint64_t, kFaultKinds> faults{};  ///< how often each kind happened
     NetworkCounters network;
     Instant ended;
+    /// How often what a checker found was no failure, because a fault had suspended it there.
+    std::array<std::uint64_t, kChecks> excused{};
     std::vector<FlowResult> flows;  ///< as in Scenario::flows
     std::optional<Violation> violation;
 
@@ -92,6 +94,8 @@ public:
     [[nodiscard]] bool suspended(Check check, std::size_t flow) const;
     /// Ends the run after this event; the first one stays.
     void violate(Violation violation);
+    /// Something that would be a violation were `check` not suspended.
+    void excuse(Check check) { ++result_.excused[static_cast<std::size_t>(check)]; }
 
     // --- for applications -------------------------------------------------------------------------------
     /// Wakes the flow once the world's clock has come so far.

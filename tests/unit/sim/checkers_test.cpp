@@ -181,7 +181,7 @@ std::vector<Plant> timer_plants() {
                       bulk(50'000),
                       {},
                       each([](tcp::Tcb& tcb, Instant) {
-                          if (tcb.state == tcp::State::established) {
+                          if (tcp::is_synchronized(tcb.state)) {
                               tcb.timers.cancel(Timer::retransmit);
                           }
                       })});
@@ -190,6 +190,7 @@ std::vector<Plant> timer_plants() {
                       kind(FlowKind::never_reader, 0, 1'000'000),
                       {},
                       each([](tcp::Tcb& tcb, Instant) { tcb.timers.cancel(Timer::persist); })});
+    plants.back().scenario.hosts[0].knobs = {{"tcp_rmem", 70'000}};
     plants.push_back({Check::owned_deadline,
                       "TIME-WAIT lasts an hour longer",
                       kind(FlowKind::many_short, 30'000, 100'000),
@@ -274,12 +275,12 @@ std::vector<Plant> state_plants() {
                           }
                       },
                       {}});
+    plants.back().scenario.hosts[0].knobs = {{"tcp_timestamps", 0}};
     return plants;
 }
 
 std::vector<Plant> resource_plants() {
     std::vector<Plant> plants;
-    plants.back().scenario.hosts[0].knobs = {{"tcp_timestamps", 0}};
     plants.push_back({Check::cwnd_bounds,
                       "the congestion window is empty",
                       bulk(50'000),

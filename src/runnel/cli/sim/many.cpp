@@ -40,6 +40,9 @@ void add(ManyResult& sum, const sim::RunResult& result) {
         sum.faults[i] += result.faults[i];
         sum.runs_with_fault[i] += result.faults[i] != 0 ? 1U : 0U;
     }
+    for (std::size_t i = 0; i < sim::kChecks; ++i) {
+        sum.excused[i] += result.excused[i];
+    }
 }
 
 void add(ManyResult& sum, const ManyResult& one) {
@@ -54,6 +57,11 @@ void add(ManyResult& sum, const ManyResult& one) {
     for (std::size_t i = 0; i < sim::kFaultKinds; ++i) {
         sum.faults[i] += one.faults[i];
         sum.runs_with_fault[i] += one.runs_with_fault[i];
+    }
+    for (std::size_t i = 0; i < sim::kChecks; ++i) {
+        sum.asked[i] += one.asked[i];
+        sum.excused[i] += one.excused[i];
+        sum.found[i] += one.found[i];
     }
     for (std::size_t i = 0; i < sum.outcomes.size(); ++i) {
         sum.outcomes[i] += one.outcomes[i];
@@ -104,6 +112,7 @@ void work(Shared& shared, ManyResult& mine) {
         mine.digest += (played.result.digest ^ seed) * 0x9e37'79b9'7f4a'7c15;
         if (played.failure) {
             ++mine.failed;
+            ++mine.found[static_cast<std::size_t>(played.failure->check)];
             shared.failed.fetch_add(1);
             // Once more, for the story.
             play_options.measure = play_options.tell = true;
@@ -113,6 +122,7 @@ void work(Shared& shared, ManyResult& mine) {
         shared.done.fetch_add(1);
         shared.report();
     }
+    mine.asked = memory.checkers.asked();
     mine.processor_seconds = thread_seconds() - begin;
 }
 
@@ -178,6 +188,17 @@ void add_counts(std::string& out, const ManyResult& result, report::Paint paint)
                            report::pad_left(report::count_text(result.runs_with_fault[i]), 9),
                            paint(report::Ink::dim, facts.sentence));
     }
+    out += paint(report::Ink::bold,
+                 "checkers: how often asked, excused by a fault, and how many runs failed") +
+           '\n';
+    for (std::size_t i = 0; i < sim::kChecks; ++i) {
+        const auto check = static_cast<sim::Check>(i);
+        out += fmt::format("  {}  {}  {}  {}  {}\n", report::pad_right(to_string(check), 20),
+                           report::pad_left(report::count_text(result.asked[i]), 12),
+                           report::pad_left(report::count_text(result.excused[i]), 9),
+                           report::pad_left(report::count_text(result.found[i]), 3),
+                           paint(report::Ink::dim, sentence(check)));
+    }
 }
 
 }  // namespace
@@ -242,6 +263,16 @@ std::string many_json(const ManyOptions& options, const ManyResult& result) {
         json.text("kind", to_string(static_cast<sim::FaultKind>(i)));
         json.number("times", result.faults[i]);
         json.number("scenarios", result.runs_with_fault[i]);
+        json.end_object();
+    }
+    json.end_array();
+    json.begin_array("checkers");
+    for (std::size_t i = 0; i < sim::kChecks; ++i) {
+        json.begin_object();
+        json.text("checker", to_string(static_cast<sim::Check>(i)));
+        json.number("asked", result.asked[i]);
+        json.number("excused", result.excused[i]);
+        json.number("failed", result.found[i]);
         json.end_object();
     }
     json.end_array();

@@ -18,6 +18,17 @@ FourTuple reversed_of(const FourTuple& tuple) {
     return {tuple.remote, tuple.local};
 }
 
+/// Whether the connection has heard of the event.
+bool was_taken(const FlightRecorder& recorder, const Event& event) {
+    for (std::uint64_t number = event.first_record; number != event.end_record; ++number) {
+        const EventRecord* record = recorder.find(number);
+        if (record != nullptr && record->connection == event.connection) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// Notes that [begin, end) has been sent again.
 void add_repeated(Shadow& shadow, tcp::Seq64 begin, tcp::Seq64 end) {
     std::vector<check::SentRange>& ranges = shadow.repeated;
@@ -51,6 +62,29 @@ void forget_repeated(Shadow& shadow) {
     }
 }
 }  // namespace
+
+std::array<std::uint64_t, kChecks> Checkers::asked() const {
+    const Tally& t = tally_;
+    std::array<std::uint64_t, kChecks> times{};
+    const auto set = [&times](std::uint64_t count, std::initializer_list<Check> checks) {
+        for (const Check check : checks) {
+            times[static_cast<std::size_t>(check)] = count;
+        }
+    };
+    set(t.calls + t.flows, {Check::content, Check::once});
+    set(t.flows, {Check::completion});
+    set(t.sent, {Check::offered_window, Check::right_edge, Check::acks_advance, Check::one_fin,
+                 Check::sack_truth});
+    set(t.looks + t.arrived, {Check::send_order, Check::rto_bounds, Check::delayed_ack});
+    set(t.looks, {Check::loss_timer, Check::persist_timer, Check::owned_deadline, Check::reassembly,
+                  Check::cwnd_bounds, Check::pipe});
+    set(t.timeouts, {Check::timeout_progress});
+    set(t.records, {Check::transitions});
+    set(t.settled, {Check::buffers});
+    set(t.taken, {Check::work});
+    set(t.strangers, {Check::one_answer});
+    return times;
+}
 
 void Checkers::on_begin(Simulation& run) {
     for (const NodeId id : run.hosts()) {
@@ -145,6 +179,7 @@ void Checkers::follow_records(Simulation& run, NodeId host) {
     for (; view.next_record != end; ++view.next_record) {
         const EventRecord& record = *recorder.find(view.next_record);
         if (record.connection != 0) {
+            ++tally_.records;
             touch(view, record.connection);
             follow_state(run, host, shadow(view, record.connection), record);
         } else if (record.inbound == 0 && describe(record.decision).kind == DecisionKind::drop) {
@@ -207,6 +242,7 @@ void Checkers::learn_arrived(Shadow& shadow, const tcp::Tcb& tcb, const Packet& 
 }
 
 void Checkers::answers(Simulation& run, const Event& event, bool sent) {
+    ++tally_.strangers;
     HostView& view = hosts_[event.host];
     const FourTuple tuple = sent ? event.packet->tuple : reversed_of(event.packet->tuple);
     auto at = std::find_if(view.strangers.begin(), view.strangers.end(),
@@ -231,18 +267,20 @@ void Checkers::answers(Simulation& run, const Event& event, bool sent) {
 
 void Checkers::on_transmitted(Simulation& run, const Event& event) {
     const Packet& packet = *event.packet;
+    HostView& view = hosts_[event.host];
+    view.timeouts_in_a_row = 0;  // to say something is progress
     if (!packet.is_tcp) {
         return;
     }
     if (event.connection == 0) {
         return answers(run, event, true);
     }
-    HostView& view = hosts_[event.host];
     Shadow& one = shadow(view, event.connection);
     if (event.tcb == nullptr || !one.known) {
         return;
     }
     const Look look{run, event.host, event.local, one, *event.tcb, run.window(event.host).config()};
+    ++tally_.sent;
     check::offered_window(look, packet);
     check::one_fin(look, packet);
     check::right_edge(look, packet);
@@ -253,18 +291,22 @@ void Checkers::on_transmitted(Simulation& run, const Event& event) {
 
 void Checkers::on_delivered(Simulation& run, const Event& event) {
     const Packet& packet = *event.packet;
-    // Damage in a header of IPv6 may hit bits that no checksum covers: the segment is taken all the same.
-    if (!packet.is_tcp || (packet.damaged && packet.tuple.local.address.is_v4())) {
+    if (!packet.is_tcp) {
         return;
     }
     if (event.connection == 0) {
         return answers(run, event, false);
+    }
+    // Damage in a header of IPv6 may hit bits that no checksum covers: the segment is taken all the same.
+    if (packet.damaged && !was_taken(run.host(event.host).recorder(), event)) {
+        return;
     }
     Shadow& one = shadow(hosts_[event.host], event.connection);
     if (event.tcb == nullptr || !one.known) {
         return;
     }
     const Look look{run, event.host, event.local, one, *event.tcb, run.window(event.host).config()};
+    ++tally_.arrived;
     learn_arrived(one, *event.tcb, packet);
     check::send_order(look);
     check::karn(look, packet, one.una);
@@ -276,6 +318,7 @@ void Checkers::on_delivered(Simulation& run, const Event& event) {
 }
 
 void Checkers::on_timeout(Simulation& run, const Event& event) {
+    ++tally_.timeouts;
     HostView& view = hosts_[event.host];
     if (event.local != view.last_timeout) {
         view.last_timeout = event.local;
@@ -305,6 +348,7 @@ void Checkers::on_event(Simulation& run, const Event& event) {
         }
     }
     if (event.kind == EventKind::delivered) {
+        ++tally_.taken;
         check::work(run, event.host, {work.nodes - before_.nodes, work.octets - before_.octets});
     }
     before_ = work;
@@ -314,6 +358,7 @@ void Checkers::on_event(Simulation& run, const Event& event) {
         case EventKind::timeout: return on_timeout(run, event);
         case EventKind::call:
             if (event.flow != kNoFlow) {
+                ++tally_.calls;
                 check::content(run, event.flow, event.host);
                 check::once(run, event.flow, event.host);
             }
@@ -337,6 +382,7 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
         one.highest = tcb->snd.nxt;  // sent, as the connection sees it, and lost on the spot
     }
     const Look look{run, host, run.local_now(host), one, *tcb, run.window(host).config(), sweep};
+    ++tally_.looks;
     check::send_order(look);
     check::loss_timer(look);
     check::persist_timer(look);
@@ -354,6 +400,7 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
 
 void Checkers::on_settled(Simulation& run, NodeId host) {
     before_ = work;
+    ++tally_.settled;
     follow_records(run, host);
     HostView& view = hosts_[host];
     const bool sweep = ++view.settled % kSweepEvery == 0;
@@ -386,6 +433,7 @@ void Checkers::at_rest(Simulation& run) {
         check::once(run, i, kNoNode);
     }
     check::completion(run);
+    tally_.flows += run.scenario().flows.size();
     for (const NodeId id : run.hosts()) {
         HostView& view = hosts_[id];
         follow_records(run, id);

@@ -18,7 +18,16 @@ public:
     /// How often hosts are swept: once in so many times that they settle.
     static constexpr std::uint32_t kSweepEvery = 64;
 
+    /// How often each checker has been asked, over all runs that this object has watched.
+    [[nodiscard]] std::array<std::uint64_t, kChecks> asked() const;
+
 private:
+    /// What the checkers were asked about.
+    struct Tally {
+        std::uint64_t looks = 0, sent = 0, arrived = 0, taken = 0, strangers = 0;
+        std::uint64_t records = 0, timeouts = 0, calls = 0, settled = 0, flows = 0;
+    };
+
     /// Packets that came for nobody, and those sent to that place, since the host settled.
     struct Stranger {
         FourTuple tuple;  ///< as the host sees it
@@ -54,6 +63,7 @@ private:
     void at_rest(Simulation& run);
 
     std::array<HostView, kMaxNodes> hosts_;
+    Tally tally_;
     Work before_;  ///< at the last event, or when a host settled
 };
 

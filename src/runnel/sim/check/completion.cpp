@@ -1,5 +1,7 @@
 // Liveness: every transfer ends, or its user is told why not, within a stated time after the last fault has
 // healed.
+#include <algorithm>
+
 #include "runnel/sim/check/look.hpp"
 #include "runnel/sim/workload/kinds.hpp"
 
@@ -39,15 +41,20 @@ Duration liveness_bound(const Scenario& scenario) {
     for (const HostSpec& host : scenario.hosts) {
         longest = std::max(longest, host.profile == tcp::Profile::rfc ? kPatienceRfc : kPatience);
     }
+    const bool scale_lost =
+        std::any_of(scenario.faults.begin(), scenario.faults.end(), [](const Fault& fault) {
+            return fault.kind == FaultKind::strip_window_scale;
+        });
     Duration work = {};
     for (const Flow& flow : scenario.flows) {
         const auto connections =
             static_cast<std::int64_t>(std::clamp<std::uint32_t>(flow.count, 1, 64));
         const std::int64_t pauses = static_cast<std::int64_t>(pauses_of(flow));
         const std::uint64_t octets = octets_of(flow, 0) + octets_of(flow, 1);
-        // Each octet may need a round trip (windows of one octet, Nagle); each segment a delayed ACK.
+        // Each segment may need a round trip and a delayed ACK, where the window scale got lost halfway each two
+        // octets: a window of 3,000 then looks like one of 2.
         const auto rounds =
-            static_cast<std::int64_t>(octets / 500 + 20) +
+            static_cast<std::int64_t>(octets / (scale_lost ? 2 : 500) + 20) +
             (flow.kind == FlowKind::one_byte_writes ? static_cast<std::int64_t>(flow.up) : 0);
         work += flow.start + std::max(flow.pause, milliseconds(1)) * (pauses * 2);
         work += (round + milliseconds(200)) * (rounds * connections);

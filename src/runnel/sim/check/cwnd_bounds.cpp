@@ -11,7 +11,9 @@ void cwnd_bounds(const Look& look) {
         return look.fails(Check::cwnd_bounds, "the congestion window leaves its bounds",
                           {{"cwnd", window}, {"ssthresh", controller.threshold()}});
     }
-    if (look.seen.new_data && look.tcb.in_flight() > window) {
+    // Segments are counted by their numbers; the FIN's own may count as one more.
+    const std::uint32_t most = window + (look.tcb.fin_sent ? 1 : 0);
+    if (look.seen.new_data && look.tcb.in_flight() > most) {
         look.fails(Check::cwnd_bounds, "new data was sent beyond the congestion window",
                    {{"in flight", look.tcb.in_flight()}, {"cwnd", window}});
     }

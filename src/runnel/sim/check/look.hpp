@@ -27,7 +27,7 @@ struct Look {
 
 /// The same for what is no connection's: of a host, or of a flow (an index).
 void report(Simulation& run, Check check, NodeId host, std::uint16_t flow, std::string_view what,
-            std::initializer_list<Look::Figure> figures);
+            std::initializer_list<Look::Figure> figures, std::uint64_t connection = 0);
 
 // --- what a connection is, when its host has settled (check/<name>.cpp) ------------------------------------
 void send_order(const Look& look);

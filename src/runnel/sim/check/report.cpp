@@ -3,9 +3,9 @@
 namespace runnel::sim::check {
 
 void report(Simulation& run, Check check, NodeId host, std::uint16_t flow, std::string_view what,
-            std::initializer_list<Look::Figure> figures) {
+            std::initializer_list<Look::Figure> figures, std::uint64_t connection) {
     if (flow != kNoFlow && run.suspended(check, flow)) {
-        return;
+        return run.excuse(check);
     }
     std::string text(what);
     const char* before = ": ";
@@ -17,6 +17,7 @@ void report(Simulation& run, Check check, NodeId host, std::uint16_t flow, std::
                  .text = std::move(text),
                  .at = run.now(),
                  .host = host,
+                 .connection = connection,
                  .event = run.result().events});
 }
 
@@ -26,7 +27,7 @@ void Look::fails(Check check, std::string_view what, std::initializer_list<Figur
     const std::uint16_t id = at_server < kMaxFlows ? at_server : at_client;
     const std::uint16_t flow =
         id < kMaxFlows ? run.workload().index_of(static_cast<std::uint8_t>(id)) : kNoFlow;
-    report(run, check, host, flow, what, figures);
+    report(run, check, host, flow, what, figures, seen.handle);
 }
 
 }  // namespace runnel::sim::check

@@ -12,7 +12,9 @@ void right_edge(const Look& look, const Packet& sent) {
         sent.tcp.flags.syn() || !seen.scale_sent || !seen.scale_seen ? 0U : seen.own_scale;
     const tcp::Seq64 ack = tcp::unwrap(sent.tcp.ack, seen.ack_sent ? seen.acked : look.tcb.rcv.nxt);
     const tcp::Seq64 edge = ack + (std::uint64_t{sent.tcp.window} << scale);
-    if (seen.ack_sent && edge < seen.edge) {
+    // The window of a SYN is not scaled (RFC 7323 §2.2): sent again, it says as much as it can.
+    const bool can_say_no_more = sent.tcp.flags.syn() && sent.tcp.window == 0xffff;
+    if (seen.ack_sent && edge < seen.edge && !can_say_no_more) {
         look.fails(Check::right_edge, "the right edge has retreated",
                    {{"edge", edge.value}, {"before", seen.edge.value}});
     }
