@@ -153,7 +153,7 @@ void Bench::peer(unsigned flags, std::uint32_t seq, std::uint32_t ack, std::uint
     }
     arrives(header, text);
     const std::uint32_t acknowledged = (flags & TcpFlags::kAck) != 0 ? ack : 0;
-    if (seq > wl1_ || (seq == wl1_ && acknowledged >= wl2_)) {
+    if (acknowledged > wl2_ || seq > wl1_ || (seq == wl1_ && acknowledged >= wl2_)) {
         wl1_ = seq;
         wl2_ = acknowledged;
     }
