@@ -40,7 +40,8 @@ TEST_F(SimFindings, NothingFromBeforeTheSynIsADuplicate) {  // RFC 2883 §4
     EXPECT_TRUE(answer.options.sack.empty());
     pass(seconds(2));
     forged = ack(0, 1).text("wxyz");
-    forged.seq = 0U - 2U;  // two octets before the SYN, the SYN's own number, and one that was delivered
+    forged.seq =
+        0U - 2U;  // two octets before the SYN, the SYN's own number, and one that was delivered
     arrives(forged);
     answer = sent_one();
     ASSERT_EQ(answer.options.sack.size(), 1u);

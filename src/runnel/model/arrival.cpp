@@ -172,7 +172,8 @@ void update_window(Run& run, const Arrived& s, bool advances) {
     }
     // An ACK that advances SND.UNA is newer than any before, whatever its SEG.SEQ: SND.WND, an offset from
     // SND.UNA, would otherwise promise what the peer never has.
-    if (!update && advances && run.choices.take("RFC 9293 §3.10.7.4: an advancing ACK brings its window")) {
+    if (!update && advances &&
+        run.choices.take("RFC 9293 §3.10.7.4: an advancing ACK brings its window")) {
         update = true;
     }
     if (update) {

@@ -40,7 +40,7 @@ struct Machine {
     std::vector<RingedPacket> ring;               ///< arrived and not yet taken
     Instant deadline = Instant::never();          ///< next_timeout on the world's clock, or later
     bool service_planned = false;
-    std::uint32_t incarnation = 0;  ///< crashes so far
+    std::uint32_t incarnation = 0;        ///< crashes so far
     std::uint32_t timeouts_in_a_row = 0;  ///< at one instant
     Instant last_timeout;
     /// Happenings of its applications that came while it could not act.

@@ -57,7 +57,7 @@ struct ManyResult {
     std::array<std::uint64_t, sim::kChecks> asked{};    ///< how often each checker looked
     std::array<std::uint64_t, sim::kChecks> excused{};  ///< found what a fault excuses
     std::array<std::uint64_t, sim::kChecks> found{};    ///< runs that failed in it
-    std::array<std::uint64_t, 5> outcomes{};                        ///< by sim::RunOutcome
+    std::array<std::uint64_t, 5> outcomes{};            ///< by sim::RunOutcome
     std::vector<FailedSeed> failures;  ///< the first most_failures of them, ascending by seed
 };
 
