@@ -220,6 +220,36 @@ def test_outputs_change_nothing():
     assert "prefers-color-scheme:dark" in svg.read_text()
 
 
+def drilled(*arguments):
+    """The script of a run, which `runnel drill` finds to be true."""
+    path = TEMP / "run.pkt"
+    sim(*arguments, "--pkt", path)
+    done = subprocess.run([RUNNEL, "drill", path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"{arguments}: {done.stdout}"
+    return path.read_text()
+
+
+def test_a_run_as_a_script():
+    bad = ("--rate", "10mbit", "--rtt", "40ms", "--loss", "2%", "--reorder", "1%", "--duplicate", "1%",
+           "--size", "200kb")  # fmt: skip
+    client = drilled(*bad)
+    assert "> S 0:0(0)" in client and "connect(3, ..., ...) = -1 EINPROGRESS" in client and "sack " in client
+    server = drilled(*bad, "--host", 1)
+    assert "> S. 0:0(0) ack 1" in server and "accept(3, ..., ...) = 4" in server
+    assert "--ip_version=ipv6" in drilled(*bad, "--ipv6")
+    assert '"fixed"' in drilled(*bad, "--cc", "fixed", "--profile", "linux", "--set", "tcp_sack=0")
+    # What is drawn: nearly all of it, save where a fault befell the host itself.
+    for seed in range(1, 41):
+        sim("--seed", seed, "--pkt", TEMP / f"drawn{seed}.pkt")
+    done = subprocess.run([RUNNEL, "drill", TEMP, "--json"], capture_output=True, text=True, timeout=60)
+    said = json.loads(done.stdout)
+    assert said["passed"] >= 32 and said["skipped"] == 0, done.stdout
+    # The smallest that fails, as a script too.
+    path = TEMP / "small.pkt"
+    sim("--seed", 7, "--most-events", 60, "--shrink", "--pkt", path, code=1)
+    assert "It fails in completion" in path.read_text() or "What is left of" in path.read_text()
+
+
 def test_lists():
     text, _ = sim("--list")
     for word in ("many_short", "drop_bursts", "Gilbert", "completion", "content"):
@@ -227,7 +257,7 @@ def test_lists():
 
 
 def test_files_that_cant_be_written():
-    for flag in ("-w", "--qlog", "--svg"):
+    for flag in ("-w", "--qlog", "--svg", "--pkt"):
         assert "can't write" in sim("--seed", 1, flag, TEMP / "no/such/folder", code=1)[1]
 
 

@@ -364,16 +364,15 @@ void Dialogue::user_asks(Line& here) {
             digest_.add_all({queues ? queues->waiting + 1ULL : 0, queues ? queues->backlog : 0});
             break;
         }
-        default: {
-            const auto local = stack_->local(listener_);
-            digest_.add_all({local ? local->port : 0U, stack_->status(here.handle).has_value(),
-                             stack_->tuple(here.handle).has_value()});
-            if (const ConnectionOptions* o = stack_->options(here.handle)) {
-                digest_.add_all({o->no_delay, o->keepalive, o->send_buffer, o->receive_buffer,
-                                 o->maximum_segment, o->priority, o->mark, o->hop_limit});
+        default:
+            for (std::size_t back = 0; back < 3; ++back) {
+                if (const EndedConnection* ended = stack_->ended(back)) {
+                    digest_.add(ended->tuple);
+                    digest_.add_all({ended->handle, ended->last_event,
+                                     static_cast<std::uint64_t>(ended->error)});
+                }
             }
             break;
-        }
     }
 }
 
@@ -479,15 +478,7 @@ void Dialogue::look() {
         }
     }
     digest_.add(stack_->sizes());
-    for (std::size_t back = 0; back < 3; ++back) {
-        if (const EndedConnection* ended = stack_->ended(back)) {
-            digest_.add(ended->tuple);
-            digest_.add_all(
-                {ended->handle, ended->last_event, static_cast<std::uint64_t>(ended->error)});
-        }
-    }
-    digest_.add_all({pool_.bytes_in_use(), frames_.bytes_in_use(), pool_.refusals(),
-                     work.nodes - work_before_.nodes, work.octets - work_before_.octets});
+    digest_.add_all({pool_.bytes_in_use(), frames_.bytes_in_use(), pool_.refusals()});
     next_record_ = std::max(next_record_, recorder_.oldest_number());
     for (; next_record_ < recorder_.next_number(); ++next_record_) {
         digest_.add(*recorder_.find(next_record_));

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "runnel/base/random.hpp"
-#include "runnel/base/work.hpp"
 #include "runnel/tcp/signature/md5_signature.hpp"
 #include "runnel/tcp/stack.hpp"
 #include "simulation/digest.hpp"
@@ -107,7 +106,6 @@ private:
     std::vector<tcp::UserEvent> events_;
     std::vector<IpAddress> suspects_;
     std::uint64_t next_record_ = 1;
-    Work work_before_ = work;
     Digest digest_;
 };
 

@@ -12,7 +12,7 @@ constexpr int kTurns = 250;
 constexpr std::uint64_t kGroup = 10;
 
 TEST(Dialogues, RunAsTheyDid) {
-    DigestFile digests("dialogues.txt", "Dialogues.RunAsTheyDid");
+    DigestFile digests("dialogues.txt");
     for (std::uint64_t group = 0; group < 2'000; group += kGroup) {
         Digest digest;
         for (std::uint64_t seed = group; seed < group + kGroup; ++seed) {
@@ -23,10 +23,8 @@ TEST(Dialogues, RunAsTheyDid) {
             }
         }
         digests.add(group, digest.value());
-        if (HasFailure()) {
-            return;
-        }
     }
+    digests.compare("Dialogues.RunAsTheyDid");
 }
 
 TEST(LongDialogues, LeaveNothingBehind) {

@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runnel/tcp/stack.hpp"
 
@@ -52,39 +53,45 @@ private:
     std::uint64_t sum_ = 0;
 };
 
-/// Digests by seed, compared one by one with those of a file of tests/simulation.
+/// Digests by seed, compared with those of a file of tests/simulation.
 class DigestFile {
 public:
-    /// `suite` is the test that makes the digests.
-    DigestFile(const char* name, const char* suite)
-        : path_(std::string(RUNNEL_SOURCE_DIR "/tests/simulation/") + name), suite_(suite) {
-        std::ifstream file(path_);
-        for (std::uint64_t seed = 0, digest = 0; file >> seed >> std::hex >> digest >> std::dec;) {
-            kept_[seed] = digest;
-        }
-        if (std::getenv("RUNNEL_WRITE_DIGESTS") != nullptr) {
-            writing_.open(path_);
-        }
-    }
+    explicit DigestFile(const char* name = "digests.txt")
+        : path_(std::string(RUNNEL_SOURCE_DIR "/tests/simulation/") + name) {}
+    void add(std::uint64_t seed, std::uint64_t digest) { digests_[seed] = digest; }
 
-    /// Fails where it is another than the one kept.
-    void add(std::uint64_t seed, std::uint64_t digest) {
-        if (writing_.is_open()) {
-            writing_ << seed << ' ' << std::hex << digest << std::dec << '\n';
+    /// `suite` is the test that makes the digests.
+    void compare(const char* suite) const {
+        if (std::getenv("RUNNEL_WRITE_DIGESTS") != nullptr) {
+            std::ofstream file(path_);
+            for (const auto& [seed, digest] : digests_) {
+                file << seed << ' ' << std::hex << digest << std::dec << '\n';
+            }
             return;
         }
-        EXPECT_TRUE(kept_.contains(seed) && kept_[seed] == digest)
-            << "seed " << seed << " runs otherwise than when " << path_
-            << " was written.\nIf the change is meant: RUNNEL_WRITE_DIGESTS=1 "
+        std::ifstream file(path_);
+        ASSERT_TRUE(file.is_open()) << path_;
+        std::map<std::uint64_t, std::uint64_t> kept;
+        for (std::uint64_t seed = 0, digest = 0; file >> seed >> std::hex >> digest >> std::dec;) {
+            kept[seed] = digest;
+        }
+        std::vector<std::uint64_t> others;
+        for (const auto& [seed, digest] : digests_) {
+            if (kept.count(seed) == 0 || kept[seed] != digest) {
+                others.push_back(seed);
+            }
+        }
+        EXPECT_TRUE(others.empty())
+            << others.size() << " of " << digests_.size() << " run otherwise than when " << path_
+            << " was written, the first with seed " << others.front()
+            << ".\nIf the change is meant: RUNNEL_WRITE_DIGESTS=1 "
                "simulation_tests --gtest_filter='"
-            << suite_ << "'";
+            << suite << "'";
     }
 
 private:
     std::string path_;
-    std::string suite_;
-    std::map<std::uint64_t, std::uint64_t> kept_;
-    std::ofstream writing_;
+    std::map<std::uint64_t, std::uint64_t> digests_;
 };
 
 }  // namespace runnel::test

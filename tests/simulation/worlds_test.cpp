@@ -300,8 +300,11 @@ void live_in_worlds(std::uint64_t first, std::uint64_t count, DigestFile* digest
 }
 
 TEST(Worlds, ThreeHundredSeeds) {
-    DigestFile digests("digests.txt", "Worlds.ThreeHundredSeeds");
+    DigestFile digests;
     live_in_worlds(1, 300, &digests);
+    if (!HasFailure()) {
+        digests.compare("Worlds.ThreeHundredSeeds");
+    }
 }
 TEST(LongWorlds, TwentyThousandSeeds) {
     live_in_worlds(1'000, 20'000);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "runnel/cli/exit_code.hpp"
+#include "runnel/tcp/names.hpp"
 
 namespace runnel {
 
@@ -51,13 +52,8 @@ void parse_descriptor(std::string_view text, LinkSpec& spec) {
 }
 
 tcp::TcpConfig read_tcp(const HostArguments& arguments) {
-    tcp::Profile profile = tcp::Profile::modern;
-    if (arguments.profile == "linux") {
-        profile = tcp::Profile::linux_like;
-    } else if (arguments.profile == "rfc") {
-        profile = tcp::Profile::rfc;
-    }
-    tcp::TcpConfig config = tcp::profile_config(profile);
+    tcp::TcpConfig config =
+        tcp::profile_config(tcp::profile_named(arguments.profile).value_or(tcp::Profile::modern));
     std::vector<std::string> settings = arguments.settings;
     if (!arguments.congestion_control.empty()) {
         settings.push_back("tcp_congestion_control=" + arguments.congestion_control);

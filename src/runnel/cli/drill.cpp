@@ -20,6 +20,7 @@
 #include "runnel/cli/exit_code.hpp"
 #include "runnel/drill/parse.hpp"
 #include "runnel/drill/runner.hpp"
+#include "runnel/tcp/names.hpp"
 
 namespace runnel {
 
@@ -115,9 +116,7 @@ void write_capture(const std::string& path, const std::vector<std::byte>& bytes)
 
 int run_drill(const DrillArguments& arguments) {
     drill::RunOptions options;
-    options.profile = arguments.profile == "rfc"      ? tcp::Profile::rfc
-                      : arguments.profile == "modern" ? tcp::Profile::modern
-                                                      : tcp::Profile::linux_like;
+    options.profile = tcp::profile_named(arguments.profile).value_or(tcp::Profile::linux_like);
     options.strict = arguments.strict;
     options.silence = !arguments.no_silence;
     drill::Defines defines;

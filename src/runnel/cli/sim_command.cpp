@@ -173,6 +173,12 @@ int run_shrink(const SimArguments& arguments, const Chosen& chosen) {
         shrunk.runs, shrunk.finished ? "" : ", of which more would go on", to_string(check),
         sentence(check));
     fmt::print("{}", write_scenario(shrunk.scenario, comment));
+    if (arguments.paths.any()) {
+        Outputs outputs(arguments.paths, shrunk.scenario, comment.substr(0, comment.find('\n')));
+        options.observers = outputs.observers();
+        (void)play(shrunk.scenario, memory, options);
+        outputs.finish();
+    }
     return kExitFailed;
 }
 
@@ -184,6 +190,10 @@ int run_one(const SimArguments& arguments) {
         return kExitOk;
     }
     if (arguments.shrink) {
+        if (arguments.paths.events) {
+            throw CommandError(kExitUsage,
+                               "--shrink prints a scenario: play it with --events afterwards");
+        }
         return run_shrink(arguments, chosen);
     }
     Outputs outputs(arguments.paths, scenario, replay.title);
@@ -239,7 +249,7 @@ int run(const SimArguments& arguments) {
         (arguments.flags.any() || arguments.print || arguments.shrink || arguments.paths.any())) {
         throw CommandError(kExitUsage,
                            "--seeds draws many scenarios: what is said of one (flags, --print, "
-                           "--shrink, --events, -w, --qlog, --svg) wants --seed");
+                           "--shrink, --events, -w, --qlog, --pkt, --svg) wants --seed");
     }
     return many ? run_many(arguments) : run_one(arguments);
 }
@@ -259,19 +269,24 @@ void add_outputs(CLI::App& command, SimArguments& arguments) {
     file("-w,--write", paths.capture,
          "What crossed a host's interfaces as pcapng, with the reasons");
     file("--qlog", paths.qlog, "A host's view as qlog (.sqlog)");
+    file("--pkt", paths.script,
+         "One end of the flow's newest connection as a script for `runnel drill`");
     file("--svg", paths.svg, "A flow's picture: sequence numbers, window, round trip");
     command
-        .add_option("--host", paths.host, "Whose -w and --qlog (default: the first flow's client)")
+        .add_option("--host", paths.host,
+                    "Whose -w, --qlog and --pkt (default: the first flow's client)")
         ->type_name("ID")
         ->group(kGroup);
-    command.add_option("--flow", paths.flow, "Whose --svg (default: the first)")
+    command.add_option("--flow", paths.flow, "Whose --svg and --pkt (default: the first)")
         ->type_name("ID")
         ->group(kGroup);
     command.add_flag("--print", arguments.print, "The scenario as a file, in place of the run")
         ->group(kGroup);
     command
-        .add_flag("--shrink", arguments.shrink,
-                  "The smallest scenario that fails in the same way, as a file")
+        .add_flag(
+            "--shrink", arguments.shrink,
+            "The smallest scenario that fails in the same way, as a file; -w, --pkt and the others "
+            "are then of that one")
         ->group(kGroup);
 }
 

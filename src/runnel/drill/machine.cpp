@@ -62,7 +62,7 @@ void Machine::inject(const std::vector<std::byte>& packet, std::uint16_t gso_siz
 }
 
 void Machine::flush() {
-    bool more = true;
+    bool more = !held();
     while (more && !overflowed_) {
         batch_.clear();
         more = host_.poll_transmit(now_, batch_) || !batch_.empty();

@@ -42,8 +42,11 @@ public:
     void advance(Instant when);
     /// A whole IP packet arrives now. `gso_size`: it stands for segments of that many bytes; 0: it is one.
     void inject(const std::vector<std::byte>& packet, std::uint16_t gso_size);
-    /// Everything the host has to say now goes into `sent`.
+    /// Everything the host has to say now goes into `sent`, unless it is held back.
     void flush();
+    /// At that instant the host is not asked yet, because more happens then; never() ends it.
+    void hold(Instant at) { held_at_ = at; }
+    [[nodiscard]] bool held() const { return held_at_ == now_; }
 
     std::deque<SeenPacket> sent;
     [[nodiscard]] bool overflowed() const { return overflowed_; }
@@ -62,6 +65,7 @@ private:
     std::vector<CapturedFrame> captured_;
     unsigned timeouts_in_a_row_ = 0;
     bool overflowed_ = false;
+    Instant held_at_ = Instant::never();
 };
 
 }  // namespace runnel::drill

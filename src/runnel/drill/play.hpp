@@ -104,7 +104,8 @@ private:
     std::uint16_t next_peer_port_ = 40'000;
     std::uint64_t steps_ = 0;
     CodeContext code_;
-    bool configuring_ = true;  ///< no event but commands so far
+    bool configuring_ = true;      ///< no event but commands so far
+    bool goes_with_last_ = false;  ///< --batched: the host was not asked since the event before
     bool over_ = false;
 };
 

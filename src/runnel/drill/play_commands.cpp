@@ -6,6 +6,7 @@
 #include "runnel/drill/code.hpp"
 #include "runnel/drill/commands.hpp"
 #include "runnel/drill/play.hpp"
+#include "runnel/drill/script_defaults.hpp"
 #include "runnel/drill/tcp_info_names.hpp"
 
 namespace runnel::drill {
@@ -58,7 +59,7 @@ void Play::configure_by(const Command& command, MachineConfig& config) {
         bool taken =
             piece.kind == Kind::nothing || piece.kind == Kind::print || piece.kind == Kind::query;
         if (piece.kind == Kind::defaults) {
-            config.host.tcp = tcp::profile_config(tcp::Profile::linux_like);
+            config.host.tcp = script_defaults();
             taken = true;
         } else if (piece.kind == Kind::configure) {
             taken = true;

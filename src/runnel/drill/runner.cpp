@@ -11,6 +11,19 @@
 
 namespace runnel::drill {
 
+namespace {
+/// Whether `next` happens to the host at the same instant as `event` (--batched).
+bool goes_with(const Event& next, const Event& event) {
+    const auto* packet = std::get_if<Packet>(&next.what);
+    if (packet != nullptr && packet->direction == Direction::outbound) {
+        return false;
+    }
+    return next.time.kind == EventTime::Kind::relative
+               ? next.time.start.ns == 0
+               : next.time.kind == EventTime::Kind::absolute && next.time == event.time;
+}
+}  // namespace
+
 Play::Play(const Script& script, const RunOptions& options, const Settings& settings,
            Verdict& verdict)
     : script_(script),
@@ -18,7 +31,8 @@ Play::Play(const Script& script, const RunOptions& options, const Settings& sett
       settings_(settings),
       verdict_(verdict),
       tolerance_(options.strict ? Duration{} : settings.tolerance) {
-    rules_.syn_options_as_set = options.profile == tcp::Profile::rfc && !options.strict;
+    const tcp::Profile profile = settings.profile.value_or(options.profile);
+    rules_.syn_options_as_set = profile == tcp::Profile::rfc && !options.strict;
     rules_.marks_not_written = options.strict;
     rules_.timestamp_tick = settings.timestamp_tick;
     rules_.tolerance = settings.tolerance;
@@ -31,7 +45,7 @@ bool Play::configure() {
     config.capture = options_.capture;
     config.host.name = "drill";
     config.host.recorder_capacity = 1u << 12;
-    config.host.tcp = tcp::profile_config(options_.profile);
+    config.host.tcp = tcp::profile_config(settings_.profile.value_or(options_.profile));
     config.host.ip.dad_transmits = 0;
     config.host.ip.router_solicitations = 0;
     for (const Command& command : script_.init) {
@@ -60,7 +74,12 @@ void Play::run() {
     if (!configure()) {
         return;
     }
-    for (const Event& event : script_.events) {
+    for (std::size_t i = 0; i < script_.events.size(); ++i) {
+        const Event& event = script_.events[i];
+        goes_with_last_ = machine_->held();
+        const bool more = settings_.batched && i + 1 < script_.events.size() &&
+                          goes_with(script_.events[i + 1], event);
+        machine_->hold(more ? window_of(event.time).start : Instant::never());
         record_before_ = first_record_;
         first_record_ = machine_->host().recorder().next_number();
         if (!play(event)) {
@@ -108,6 +127,9 @@ bool Play::play(const Event& event) {
 }
 
 bool Play::advance(Instant when) {
+    if (goes_with_last_ && when <= machine_->now()) {
+        return true;
+    }
     while (step(when)) {
     }
     if (over_) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "runnel/drill/text.hpp"
+#include "runnel/tcp/names.hpp"
 
 namespace runnel::drill {
 namespace {
@@ -39,6 +40,8 @@ constexpr Known kKnown[] = {
     {"tcp_ts_ecr_scaled", Use::setting},
     {"ts_ecr_scaled", Use::setting},
     {"strict_segments", Use::setting},
+    {"profile", Use::setting},
+    {"batched", Use::setting},
     {"non_fatal", Use::setting},
     {"dry_run", Use::setting},
     {"verbose", Use::setting},
@@ -270,6 +273,13 @@ Outcome setting(const Option& option, Settings& settings) {
     if (name == "non_fatal") {
         return non_fatal(option, settings);
     }
+    if (name == "profile") {
+        settings.profile = tcp::profile_named(option.value);
+        return settings.profile
+                   ? Outcome{}
+                   : wrong(option, fmt::format("--profile is modern, linux or rfc, not \"{}\"",
+                                               option.value));
+    }
     if (name == "code_format") {
         return option.value == "python" || option.value.empty()
                    ? Outcome{}
@@ -278,6 +288,9 @@ Outcome setting(const Option& option, Settings& settings) {
     }
     if (name == "strict_segments") {
         return flag(option, settings.strict_segments);
+    }
+    if (name == "batched") {
+        return flag(option, settings.batched);
     }
     if (name == "dry_run") {
         return flag(option, settings.dry_run);

@@ -12,6 +12,7 @@
 #include "runnel/base/time.hpp"
 #include "runnel/drill/script.hpp"
 #include "runnel/drill/trouble.hpp"
+#include "runnel/tcp/config.hpp"
 #include "runnel/wire/address.hpp"
 
 namespace runnel::drill {
@@ -50,6 +51,11 @@ struct Settings {
     /// Segment for segment as written; else consecutive segments may be merged or split.
     bool strict_segments = false;
     NonFatal non_fatal;
+    /// What stands at the same instant all happens before the host is asked what it sends, as with applications
+    /// that have a loop of their own and packets that come in batches. Runnel's own.
+    bool batched = false;
+    /// Whose defaults the host has, over the command line's: modern, linux or rfc. Runnel's own.
+    std::optional<tcp::Profile> profile;
     bool dry_run = false;  ///< parse only
     bool verbose = false;
     std::vector<std::string> ignored;  ///< names of options that were read and have no effect here

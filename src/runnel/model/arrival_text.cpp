@@ -68,10 +68,9 @@ bool take_text(Run& run, const Arrived& s) {
         return true;
     }
     if (b.user_gone && s.seq + static_cast<Number>(s.text.size()) > b.rcv_nxt) {
-        // RFC 9293 §3.6.1, SHLD-3: data that nobody will read is answered by a RST.
-        const bool with_ack = run.choices.take("Linux: a RST of a known connection carries an ACK");
-        const unsigned flags = TcpFlags::kRst | (with_ack ? TcpFlags::kAck : 0U);
-        run.reply(static_cast<std::uint16_t>(flags), b.nxt, 0);
+        // RFC 9293 §3.6.1, SHLD-3: data that nobody will read is answered by a RST, with the number that its
+        // sender waits for (§3.5.2, group 3).
+        run.reply(TcpFlags::kRst, s.ack, 0);
         run.end(Signal::none);
         return false;
     }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "runnel/observe/decision.hpp"
 #include "runnel/sim/packet.hpp"
 #include "runnel/sim/suspension.hpp"
+#include "runnel/socket/socket_layer.hpp"
 #include "runnel/tcp/tcb.hpp"
 
 namespace runnel::sim {
@@ -68,6 +70,28 @@ struct Violation {
     std::uint64_t event = 0;
 };
 
+/// What an application does with a socket. Calls that would block aren't told: nothing comes of them.
+enum class CallKind : std::uint8_t {
+    listen,   ///< opens, binds and listens; `length`: the backlog
+    connect,  ///< opens and connects
+    accept,
+    write,     ///< `done` of `length` octets
+    read,      ///< `done` of at most `length` octets; 0: the end
+    shutdown,  ///< of the sending way
+    close,
+    abort,  ///< closes with a reset
+};
+
+struct Call {
+    CallKind kind{};
+    NodeId host = kNoNode;
+    std::uint16_t flow = kNoFlow;
+    SocketId socket = {};                      ///< none: the listener's
+    std::optional<FourTuple> connection = {};  ///< connect and accept: as the host sees it
+    std::uint64_t length = 0, done = 0;
+    Errc error = Errc::ok;
+};
+
 class Simulation;
 
 /// Somebody who watches: checkers, writers of traces, captures and pictures. One virtual call an event;
@@ -88,6 +112,10 @@ public:
         (void)run;
         (void)host;
     }
+    /// An application is making a call, of which `event`s will tell what the host does. Asked for by
+    /// wants_calls().
+    virtual void on_call(Simulation& run, const Call& call) { (void)run, (void)call; }
+    [[nodiscard]] virtual bool wants_calls() const { return false; }
     virtual void on_end(Simulation& run) { (void)run; }
 };
 

@@ -506,6 +506,12 @@ void Simulation::called(std::uint16_t flow, NodeId host, SocketId socket) {
     tell(event);
 }
 
+void Simulation::tell_call(const Call& call) {
+    for (Observer* observer : observers_) {
+        observer->on_call(*this, call);
+    }
+}
+
 void Simulation::wake_at(Instant at, std::uint16_t flow, std::uint64_t token) {
     Happening happening{.at = std::max(at, now_), .kind = HappeningKind::wake};
     happening.token = token;

@@ -61,7 +61,10 @@ public:
     Simulation& operator=(const Simulation&) = delete;
 
     /// Watchers are told in the order in which they were added; they outlive the run.
-    void watch(Observer& observer) { observers_.push_back(&observer); }
+    void watch(Observer& observer) {
+        observers_.push_back(&observer);
+        calls_wanted_ = calls_wanted_ || observer.wants_calls();
+    }
     /// Runs to the end. Once.
     const RunResult& run();
 
@@ -105,6 +108,12 @@ public:
     [[nodiscard]] std::optional<bool> close_in_callback(std::uint16_t flow);
     /// Tells observers that an application has made a call; `socket` may be none.
     void called(std::uint16_t flow, NodeId host, SocketId socket);
+    /// The same in full, to those who want to know.
+    void calling(const Call& call) {
+        if (calls_wanted_) {
+            tell_call(call);
+        }
+    }
 
 private:
     void build();
@@ -130,6 +139,7 @@ private:
     void begin_crash(NodeId host, bool forget);
     void resume(NodeId host);
     void tell(Event& event);
+    void tell_call(const Call& call);
     void connection_of(Event& event, const FourTuple& tuple);
     void finish(RunOutcome outcome);
 
@@ -144,6 +154,7 @@ private:
     std::vector<NodeId> hosts_;
     Workload workload_;
     std::vector<Observer*> observers_;
+    bool calls_wanted_ = false;
     std::vector<CheckSet> suspensions_;  ///< by flow
     RunResult result_;
     std::uint64_t packet_number_ = 0;

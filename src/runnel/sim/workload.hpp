@@ -16,6 +16,11 @@
 namespace runnel::sim {
 
 class Simulation;
+enum class CallKind : std::uint8_t;
+
+/// Every application wants to know when the other end is gone for good: probes after two minutes of silence,
+/// six of them, twenty seconds apart.
+inline constexpr unsigned kKeepAliveIdle = 120, kKeepAliveInterval = 20, kKeepAliveCount = 6;
 
 struct FlowResult {
     bool started = false;
@@ -106,6 +111,8 @@ private:
     bool receive_some(Place place);
     void check_octets(Place place, Bytes bytes);
     void check_end(Place place);
+    void tell(CallKind kind, Place place, std::size_t length = 0,
+              Result<std::size_t> result = std::size_t{0});
     void plan_wake(Place place);
     void wake(Place place);
     void fail(Place place, Errc error);

@@ -7,6 +7,7 @@
 
 #include "runnel/base/errno.hpp"
 #include "runnel/socket/socket_layer.hpp"
+#include "runnel/tcp/names.hpp"
 
 namespace runnel {
 
@@ -184,10 +185,8 @@ Result<std::string_view> SocketLayer::congestion(SocketId id) const {
     if (socket->type == SocketType::datagram) {
         return fail(Errc::option_not_supported);
     }
-    const auto control =
-        options_of(*socket).congestion_control.value_or(host_.tcp().config().congestion_control);
-    return control == tcp::CongestionControl::fixed ? std::string_view("fixed")
-                                                    : std::string_view("reno");
+    return tcp::name_of(
+        options_of(*socket).congestion_control.value_or(host_.tcp().config().congestion_control));
 }
 
 // --- TCP_MD5SIG --------------------------------------------------------------------------------------------

@@ -45,11 +45,13 @@ TcpConfig rfc_config() {
     return config;
 }
 
-/// The whole of `text` as a decimal number.
+/// The whole of `text` as a number: decimal, or hexadecimal behind 0x, as Linux's sysctl takes them.
 std::optional<std::uint64_t> number(std::string_view text) {
     std::uint64_t value = 0;
+    const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+    text.remove_prefix(hexadecimal ? 2 : 0);
     const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    const auto [stop, error] = std::from_chars(text.data(), end, value, hexadecimal ? 16 : 10);
     if (error != std::errc{} || stop != end || text.empty()) {
         return std::nullopt;
     }

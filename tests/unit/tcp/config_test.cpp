@@ -127,14 +127,22 @@ TEST(Config, RefusesWhatIsNoNumberOrOutOfBounds) {
     EXPECT_EQ(set("tcp_no_such_thing", "1"), Errc::option_not_supported);
     EXPECT_EQ(set("", "1"), Errc::option_not_supported);
     EXPECT_EQ(set("tcp_syn_retries", "128"), Errc::argument_invalid);
-    for (const char* bad :
-         {"", "x", "-1", "+1", "1x", " 1", "1 ", "0x1", "1.5", "99999999999999999999"}) {
+    for (const char* bad : {"", "x", "-1", "+1", "1x", " 1", "1 ", "0x", "0xg", "x1", "1.5",
+                            "99999999999999999999"}) {
         EXPECT_EQ(set("tcp_syn_retries", bad), Errc::argument_invalid) << bad;
     }
     EXPECT_EQ(set("tcp_sack", "2"), Errc::argument_invalid);
     EXPECT_EQ(set("tcp_syn_linear_timeouts", "2"), Errc::argument_invalid);
     EXPECT_EQ(set("delayed_ack_max_ms", "500"), Errc::argument_invalid) << "MUST-40";
     EXPECT_EQ(set("tcp_congestion_control", "bbr"), Errc::argument_invalid);
+}
+
+TEST(Config, TakesHexadecimalAsSysctlDoes) {
+    TcpConfig config;
+    EXPECT_EQ(set(config, "tcp_fastopen", "0x603"), Errc::ok);
+    EXPECT_EQ(config.fast_open, 0x603U);
+    EXPECT_EQ(set(config, "tcp_syn_retries", "0X1f"), Errc::ok);
+    EXPECT_EQ(config.syn_retries, 31U);
 }
 
 TEST(Config, KeepsPairsOfBoundsInOrder) {

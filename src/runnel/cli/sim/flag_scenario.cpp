@@ -102,13 +102,11 @@ std::vector<tcp::CongestionControl> controllers(const std::string& text) {
 
 void add_settings(const FlagTexts& flags, sim::HostSpec& host) {
     if (!flags.profile.empty()) {
-        const auto known =
-            std::find_if(kProfiles.names.begin(), kProfiles.names.end(),
-                         [&](const auto& one) { return one.first == flags.profile; });
-        if (known == kProfiles.names.end()) {
+        const auto known = tcp::profile_named(flags.profile);
+        if (!known) {
             refuse(fmt::format("--profile is modern, linux or rfc, not {}", flags.profile));
         }
-        host.profile = known->second;
+        host.profile = *known;
     }
     for (const std::string& setting : flags.settings) {
         const std::size_t equals = setting.find('=');

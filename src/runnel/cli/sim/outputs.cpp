@@ -11,6 +11,7 @@
 #include "runnel/cli/sim/event_lines.hpp"
 #include "runnel/cli/sim/host_capture.hpp"
 #include "runnel/cli/sim/qlog_recorder.hpp"
+#include "runnel/cli/sim/script_recorder.hpp"
 #include "runnel/cli/sim/transfer_recorder.hpp"
 
 namespace runnel::sim_command {
@@ -79,11 +80,12 @@ std::size_t chosen_flow(const OutputPaths& paths, const sim::Scenario& scenario)
 }  // namespace
 
 struct Outputs::Parts {
-    std::unique_ptr<OutputFile> capture_file, qlog_file, svg_file;
+    std::unique_ptr<OutputFile> capture_file, qlog_file, svg_file, script_file;
     std::unique_ptr<EventLines> lines;
     std::unique_ptr<HostCapture> capture;
     std::unique_ptr<QlogRecorder> qlog;
     std::unique_ptr<TransferRecorder> transfer;
+    std::unique_ptr<ScriptRecorder> script;
 };
 
 Outputs::Outputs(const OutputPaths& paths, const sim::Scenario& scenario, const std::string& title)
@@ -110,6 +112,11 @@ Outputs::Outputs(const OutputPaths& paths, const sim::Scenario& scenario, const 
                 file->write(text.data(), text.size());
             });
     }
+    if (!paths.script.empty()) {
+        parts.script_file = std::make_unique<OutputFile>(paths.script);
+        parts.script = std::make_unique<ScriptRecorder>(chosen_host(paths, scenario),
+                                                        chosen_flow(paths, scenario), title);
+    }
     if (!paths.svg.empty()) {
         const std::size_t flow = chosen_flow(paths, scenario);
         parts.svg_file = std::make_unique<OutputFile>(paths.svg);
@@ -131,6 +138,7 @@ std::vector<sim::Observer*> Outputs::observers() {
     add(parts_->capture.get());
     add(parts_->qlog.get());
     add(parts_->transfer.get());
+    add(parts_->script.get());
     return all;
 }
 
@@ -139,8 +147,12 @@ void Outputs::finish() {
         const std::string svg = report::transfer_svg(parts_->transfer->picture());
         parts_->svg_file->write(svg.data(), svg.size());
     }
-    for (OutputFile* file :
-         {parts_->capture_file.get(), parts_->qlog_file.get(), parts_->svg_file.get()}) {
+    if (parts_->script) {
+        const std::string text = parts_->script->text();
+        parts_->script_file->write(text.data(), text.size());
+    }
+    for (OutputFile* file : {parts_->capture_file.get(), parts_->qlog_file.get(),
+                             parts_->svg_file.get(), parts_->script_file.get()}) {
         if (file != nullptr) {
             file->close();
         }

@@ -12,12 +12,12 @@ namespace runnel::sim_command {
 
 struct OutputPaths {
     bool events = false;  ///< lines on standard output
-    std::string capture, qlog, svg;
+    std::string capture, qlog, svg, script;
     std::optional<std::uint32_t>
-        host;  ///< whose capture and qlog; default: the first flow's client
-    std::optional<std::uint32_t> flow;  ///< whose picture, by id; default: the first
+        host;  ///< whose capture, qlog and script; default: the first flow's client
+    std::optional<std::uint32_t> flow;  ///< whose picture and script, by id; default: the first
     [[nodiscard]] bool any() const {
-        return events || !capture.empty() || !qlog.empty() || !svg.empty();
+        return events || !capture.empty() || !qlog.empty() || !svg.empty() || !script.empty();
     }
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runnel/sim/scenario.hpp"
+#include "runnel/tcp/names.hpp"
 
 namespace runnel::sim_command {
 
@@ -22,15 +23,12 @@ struct Choice {
     std::array<std::pair<std::string_view, T>, N> names;
 };
 
-inline constexpr Choice<tcp::Profile, 3> kProfiles = {{{{"modern", tcp::Profile::modern},
-                                                        {"linux", tcp::Profile::linux_like},
-                                                        {"rfc", tcp::Profile::rfc}}}};
+inline constexpr Choice<tcp::Profile, 3> kProfiles = {tcp::kProfileNames};
 inline constexpr Choice<sim::QueueKind, 2> kQueues = {
     {{{"drop_tail", sim::QueueKind::drop_tail}, {"codel", sim::QueueKind::codel}}}};
 inline constexpr Choice<sim::Ways, 3> kWays = {
     {{{"both", sim::Ways::both}, {"forth", sim::Ways::forth}, {"back", sim::Ways::back}}}};
-inline constexpr Choice<tcp::CongestionControl, 2> kControllers = {
-    {{{"reno", tcp::CongestionControl::new_reno}, {"fixed", tcp::CongestionControl::fixed}}}};
+inline constexpr Choice<tcp::CongestionControl, 2> kControllers = {tcp::kCongestionControlNames};
 
 template <class Visitor>
 void visit_fields(Visitor& visitor, const sim::Scenario*) {

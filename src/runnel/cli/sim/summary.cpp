@@ -6,6 +6,7 @@
 
 #include "runnel/cli/sim/units.hpp"
 #include "runnel/sim/names.hpp"
+#include "runnel/tcp/names.hpp"
 
 namespace runnel::sim_command {
 
@@ -28,15 +29,6 @@ std::string node_name(const Scenario& scenario, sim::NodeId id) {
     return fmt::format("{} {}", router ? "router" : "host", id);
 }
 
-std::string_view profile_name(tcp::Profile profile) {
-    switch (profile) {
-        case tcp::Profile::modern: return "modern";
-        case tcp::Profile::linux_like: return "linux";
-        case tcp::Profile::rfc: return "rfc";
-    }
-    return "";
-}
-
 std::string way_text(const sim::WaySpec& way) {
     std::string text =
         fmt::format("{}, {}", way.rate == 0 ? "any rate" : rate_text(static_cast<double>(way.rate)),
@@ -56,7 +48,7 @@ std::string way_text(const sim::WaySpec& way) {
 
 void add_topology(std::string& out, const Scenario& scenario) {
     for (const sim::HostSpec& host : scenario.hosts) {
-        out += fmt::format("  host {}: {}", host.id, profile_name(host.profile));
+        out += fmt::format("  host {}: {}", host.id, tcp::name_of(host.profile));
         for (const sim::Knob& knob : host.knobs) {
             out += fmt::format(", {}={}", knob.name, knob.value);
         }

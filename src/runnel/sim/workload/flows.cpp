@@ -4,17 +4,22 @@
 #include "runnel/sim/event.hpp"
 #include "runnel/sim/run.hpp"
 #include "runnel/sim/workload/kinds.hpp"
+#include "runnel/tcp/names.hpp"
 
 namespace runnel::sim {
 
 namespace {
-/// Every application wants to know when the other end is gone for good: probes after two minutes of silence,
-/// six of them, twenty seconds apart.
-void ask_for_keepalive(SocketLayer& sockets, SocketId socket, Instant now) {
+constexpr unsigned kBacklog = 16;
+
+void set_options(SocketLayer& sockets, SocketId socket, const Flow& flow, Instant now) {
     (void)sockets.set_option(socket, SocketOption::keepalive, 1, now);
-    (void)sockets.set_option(socket, SocketOption::keepalive_idle, 120, now);
-    (void)sockets.set_option(socket, SocketOption::keepalive_interval, 20, now);
-    (void)sockets.set_option(socket, SocketOption::keepalive_count, 6, now);
+    (void)sockets.set_option(socket, SocketOption::keepalive_idle, kKeepAliveIdle, now);
+    (void)sockets.set_option(socket, SocketOption::keepalive_interval, kKeepAliveInterval, now);
+    (void)sockets.set_option(socket, SocketOption::keepalive_count, kKeepAliveCount, now);
+    const std::string_view control = tcp::name_of(flow.congestion_control);
+    if (sockets.congestion(socket) != control) {
+        (void)sockets.set_congestion(socket, control, now);
+    }
 }
 }  // namespace
 
@@ -72,10 +77,15 @@ void Workload::start(std::uint16_t index) {
     const Instant now = run_.local_now(flow.server);
     const auto listener = server.open(family, SocketType::stream);
     if (listener) {
-        ask_for_keepalive(server, *listener, now);
-        if (server.bind(*listener, at, now) && server.listen(*listener, 16, now)) {
+        set_options(server, *listener, flow, now);
+        if (server.bind(*listener, at, now) && server.listen(*listener, kBacklog, now)) {
             state.listener = *listener;
             remember(flow.server, *listener, {index, 0, 1, true});
+            run_.calling({.kind = CallKind::listen,
+                          .host = flow.server,
+                          .flow = index,
+                          .socket = *listener,
+                          .length = kBacklog});
         } else {
             result.error[1] = Errc::address_in_use;
             (void)server.close(*listener, now);
@@ -108,14 +118,21 @@ void Workload::open_session(std::uint16_t index) {
     }
     session.end[0].socket = *socket;
     remember(flow.client, *socket, place);
-    ask_for_keepalive(client, *socket, now);
+    set_options(client, *socket, flow, now);
     const Status connecting = client.connect(*socket, to, now);
     if (!connecting && connecting.error() != Errc::in_progress) {
         return fail(place, connecting.error());
     }
+    Call call{.kind = CallKind::connect,
+              .host = flow.client,
+              .flow = index,
+              .socket = *socket,
+              .error = connecting ? Errc::ok : connecting.error()};
     if (const auto local = client.local_endpoint(*socket)) {
         session.port = local->port;
+        call.connection = FourTuple{*local, to};  // a socket has no peer yet
     }
+    run_.calling(call);
     run_.called(index, flow.client, *socket);
 }
 
@@ -191,12 +208,19 @@ void Workload::accept(std::uint16_t index) {
         while (s > 0 && !(peer && state.sessions[s - 1].port == peer->port)) {
             --s;
         }
+        Call call{.kind = CallKind::accept, .host = host, .flow = index, .socket = *accepted};
+        if (const auto local = sockets.local_endpoint(*accepted); local && peer) {
+            call.connection = FourTuple{*local, *peer};
+        }
+        run_.calling(call);
         run_.called(index, host, *accepted);
         if (s == 0 || state.sessions[s - 1].accepted || state.sessions[s - 1].end[1].closed) {
             if (s != 0 && state.sessions[s - 1].accepted && results_[index].repeated.empty()) {
                 results_[index].repeated = "a connection was accepted twice";
             }
             // Of a stranger, or of a client that has gone meanwhile.
+            call.kind = CallKind::abort;
+            run_.calling(call);
             (void)sockets.abort(*accepted, run_.local_now(host));
             continue;
         }
@@ -215,6 +239,10 @@ void Workload::accept(std::uint16_t index) {
 void Workload::close_listener(std::uint16_t index) {
     State& state = states_[index];
     if (!state.listener.is_none()) {
+        run_.calling({.kind = CallKind::close,
+                      .host = state.flow->server,
+                      .flow = index,
+                      .socket = state.listener});
         (void)run_.sockets(state.flow->server)
             .close(state.listener, run_.local_now(state.flow->server));
         forget(state.flow->server, state.listener);

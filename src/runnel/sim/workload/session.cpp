@@ -19,6 +19,20 @@ void Workload::is_wrong(Place place, std::string_view what, std::uint64_t at) {
     }
 }
 
+void Workload::tell(CallKind kind, Place place, std::size_t length, Result<std::size_t> result) {
+    const SessionEnd& end = end_of(place);
+    if (!result && result.error() == Errc::would_block) {
+        return;
+    }
+    run_.calling({.kind = kind,
+                  .host = end.host,
+                  .flow = place.flow,
+                  .socket = end.socket,
+                  .length = length,
+                  .done = result.value_or(0),
+                  .error = result ? Errc::ok : result.error()});
+}
+
 void Workload::fail(Place place, Errc error) {
     FlowResult& result = results_[place.flow];
     if (result.error[place.side] == Errc::ok) {
@@ -36,6 +50,7 @@ void Workload::close(Place place) {
     end.closed = true;
     if (!end.socket.is_none()) {
         SocketLayer& sockets = run_.sockets(end.host);
+        tell(CallKind::close, place);
         (void)sockets.close(end.socket, run_.local_now(end.host));
         forget(end.host, end.socket);
         end.socket = {};
@@ -47,6 +62,7 @@ void Workload::abort(Place place) {
     SessionEnd& end = end_of(place);
     results_[place.flow].cut = true;
     if (!end.socket.is_none()) {
+        tell(CallKind::abort, place);
         (void)run_.sockets(end.host).abort(end.socket, run_.local_now(end.host));
         forget(end.host, end.socket);
         end.socket = {};
@@ -134,6 +150,7 @@ bool Workload::send_some(Place place) {
         if (end.sent == end.to_send) {
             if (leave.shut) {
                 end.shut = true;
+                tell(CallKind::shutdown, place);
                 if (Status shut = sockets.shutdown(end.socket, ShutdownHow::send, now); !shut) {
                     fail(place, shut.error());
                 }
@@ -147,6 +164,7 @@ bool Workload::send_some(Place place) {
         buffer_.resize(state.random.below(std::min<std::uint64_t>(until - end.sent, most)) + 1);
         fill_pattern(end.send_seed, end.sent, buffer_);
         const auto taken = sockets.send(end.socket, buffer_, {}, now);
+        tell(CallKind::write, place, buffer_.size(), taken);
         if (!taken) {
             if (taken.error() != Errc::would_block) {
                 fail(place, taken.error());
@@ -174,6 +192,7 @@ bool Workload::receive_some(Place place) {
             std::max<std::uint32_t>(state.flow->call, 1), leave.read_until - end.received);
         buffer_.resize(state.random.below(most) + 1);
         const auto got = sockets.receive(end.socket, buffer_, {}, run_.local_now(end.host));
+        tell(CallKind::read, place, buffer_.size(), got);
         if (!got) {
             if (got.error() != Errc::would_block) {
                 fail(place, got.error());

@@ -12,7 +12,7 @@ namespace {
 bool complete_handshake(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (segment.ack <= tcb.snd.una || segment.ack > tcb.snd.nxt) {
         effects.decide(tcb, Decision::tcp_drop_bad_ack_syn_received, segment);
-        reset_bad_ack(tcb, segment, effects);
+        reply_reset(tcb, segment, Decision::tcp_transmit_rst_bad_ack, effects);
         return false;
     }
     if (tcb.embryo && tcb.recovery.timeouts < tcb.user.defer_accept &&
@@ -75,9 +75,8 @@ bool fin_acknowledged(Tcb& tcb, const Segment& segment, Effects& effects) {
 
 }  // namespace
 
-void reset_bad_ack(const Tcb& tcb, const Segment& segment, Effects& effects) {
-    ControlSegment reset =
-        make_reset(tcb.tuple, segment.header, segment.length, Decision::tcp_transmit_rst_bad_ack);
+void reply_reset(const Tcb& tcb, const Segment& segment, Decision reason, Effects& effects) {
+    ControlSegment reset = make_reset(tcb.tuple, segment.header, segment.length, reason);
     reset.traffic_class = tcb.user.traffic_class;  // RFC 9293 §3.9.1.9, SHLD-22
     reset.hop_limit = tcb.user.hop_limit;
     if (tcb.md5 != nullptr) {

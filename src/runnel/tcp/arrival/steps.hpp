@@ -35,8 +35,8 @@ void check_fin(Tcb& tcb, const Segment& segment, Effects& effects);
 void negotiate(Tcb& tcb, const TcpHeader& syn, const TcpConfig& config, Instant now);
 /// Owes a challenge ACK (RFC 5961), within the host's limit.
 void challenge(Tcb& tcb, const Segment& segment, Decision reason, Effects& effects);
-/// Before ESTABLISHED an ACK of what was never sent is answered by a reset (§3.5.2, group 2).
-void reset_bad_ack(const Tcb& tcb, const Segment& segment, Effects& effects);
+/// A reset with the segment's own numbers: <SEQ=SEG.ACK><CTL=RST> (§3.5.2).
+void reply_reset(const Tcb& tcb, const Segment& segment, Decision reason, Effects& effects);
 /// Notes the octets of `segment` that had been delivered before, for a D-SACK (RFC 2883).
 void note_duplicate(Tcb& tcb, const Segment& segment);
 /// Takes a window out of an acceptable segment (§3.10.7.4, fifth, ESTABLISHED).

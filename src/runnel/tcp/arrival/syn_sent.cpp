@@ -47,7 +47,7 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
     if (flags.ack() && (segment.ack <= tcb.snd.iss || segment.ack > tcb.snd.nxt)) {
         effects.decide(tcb, Decision::tcp_drop_bad_ack_syn_sent, segment);
         if (!flags.rst()) {
-            reset_bad_ack(tcb, segment, effects);
+            reply_reset(tcb, segment, Decision::tcp_transmit_rst_bad_ack, effects);
         }
         return;
     }

@@ -132,7 +132,9 @@ bool refuse_after_close(Tcb& tcb, const Segment& segment, Effects& effects) {
         return false;
     }
     effects.decide(tcb, Decision::tcp_drop_data_after_close, segment);
-    tcb.reset_due = true;
+    // With the segment's numbers, as Linux: what the orphan has still to send doesn't count any more.
+    reply_reset(tcb, segment, Decision::tcp_transmit_rst_abort, effects);
+    effects.end(tcb, Errc::ok);
     return true;
 }
 
