@@ -17,7 +17,7 @@ void set_options(SocketLayer& sockets, SocketId socket, const Flow& flow, Instan
     (void)sockets.set_option(socket, SocketOption::keepalive_interval, kKeepAliveInterval, now);
     (void)sockets.set_option(socket, SocketOption::keepalive_count, kKeepAliveCount, now);
     const std::string_view control = tcp::name_of(flow.congestion_control);
-    if (sockets.congestion(socket) != control) {
+    if (sockets.congestion(socket).value_or("") != control) {
         (void)sockets.set_congestion(socket, control, now);
     }
 }
