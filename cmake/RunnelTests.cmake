@@ -4,6 +4,7 @@
 #   tests/unit/<room>/**.cpp     -> unit_<room>, one ctest test an executable
 #   tests/story/**.cpp           -> story_tests
 #   tests/matrix/**.cpp          -> matrix_tests: the engine against the reference model, cell by cell
+#   tests/dialogue/**.cpp        -> dialogue_tests: drawn dialogues of one stack, and their digests
 #   tests/simulation/**.cpp      -> simulation_tests, one ctest test a TEST()
 #   tests/drill/**.pkt           -> `runnel drill tests/drill`
 #   tests/interop/*.cpp          -> interop_tests, one ctest test a TEST()
@@ -124,6 +125,12 @@ if(sources)
   runnel_test_executable(story_tests sim socket host)
   target_compile_options(story_tests PRIVATE ${RUNNEL_QUICK_COMPILE})
   runnel_whole_test(story_tests story 300)
+endif()
+
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/dialogue/*.cpp)
+if(sources)
+  runnel_test_executable(dialogue_tests tcp)
+  runnel_whole_test(dialogue_tests story 300)
 endif()
 
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/matrix/*.cpp)

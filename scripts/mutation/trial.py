@@ -42,7 +42,6 @@ class Bench:
             if run.status != "passed":
                 raise Failure(f"{program} {run.status} without a change: {', '.join(run.failed[:5])}")
             self.baseline[program] = run.seconds
-        self.programs.sort(key=lambda program: self.baseline.get(program, 0.0))
 
     def _unchanged(self, unit) -> pathlib.Path:
         """The unit's object as it is without a change, compiled as the changed ones are."""

@@ -2,7 +2,7 @@
 // what the connections told of themselves on the way. tests/simulation/digests.txt keeps those of the seeds.
 #pragma once
 
-#include "simulation/digest.hpp"
+#include "support/digest.hpp"
 #include "support/two_hosts.hpp"
 
 namespace runnel::test {

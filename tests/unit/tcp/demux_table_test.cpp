@@ -115,6 +115,33 @@ TEST(DemuxTable, GivesMemoryBackWhenLittleIsLeft) {
     }
 }
 
+// Three quarters of the places are taken at most, so that a walk ends soon; it grows by half, and shrinks to half when an
+// eighth is taken, so that as many steps pass between two changes as entries are moved.
+TEST(DemuxTable, GrowsAtThreeQuartersAndShrinksAtAnEighth) {
+    DemuxTable table(kKey);
+    constexpr std::size_t kEntry =
+        12;  // bytes: this times the connections is what a million of them cost
+    const auto places = [&] { return table.bytes_held() / kEntry; };
+    EXPECT_EQ(places(), 0U);
+    std::size_t expected = 0;
+    for (std::uint32_t taken = 1; taken <= 200; ++taken) {
+        ASSERT_TRUE(table.insert(tuple(taken), taken));
+        if (taken * 4 > expected * 3) {
+            expected = expected == 0 ? 16 : expected + expected / 2;
+        }
+        ASSERT_EQ(places(), expected) << taken;
+    }
+    for (std::uint32_t left = 199; left > 0; --left) {
+        ASSERT_TRUE(table.erase(tuple(left + 1)));
+        if (expected > 16 && left * 8 < expected) {
+            expected = std::max<std::size_t>(16, expected / 2);
+        }
+        ASSERT_EQ(places(), expected) << left;
+    }
+    EXPECT_EQ(places(), 16U);
+    EXPECT_EQ(table.find(tuple(1)), 1U);
+}
+
 // A small table with many deletions: runs wrap around the end of the array and holes fall anywhere.
 RC_GTEST_PROP(DemuxTable, DoesWhatAMapDoes,
               (std::uint64_t key,

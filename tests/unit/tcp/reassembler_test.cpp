@@ -257,6 +257,32 @@ TEST(Reassembler, ABulkBehindALossIsPacked) {
     EXPECT_LE(slices, 60U);
 }
 
+TEST(Reassembler, SmallSegmentsTakeSmallChunksUntilThereAreMany) {
+    BufferPool pool(kPool);
+    for (const std::uint64_t first : {2048U, 2047U}) {
+        Reassembler reassembler;
+        Seq64 seq{5000};
+        std::size_t held = 0;
+        const auto add = [&](std::uint64_t size) {
+            ASSERT_EQ(insert(reassembler, pool, seq, size), InsertResult::inserted);
+            seq += size;
+            held += size;
+        };
+        for (int i = 0; i < 15; ++i) {
+            add(2048);
+        }
+        EXPECT_EQ(reassembler.pinned(), 8U * kSmallChunk);
+        add(first);
+        EXPECT_EQ(reassembler.bytes(), held);
+        EXPECT_EQ(reassembler.pinned(), 8U * kSmallChunk);
+        add(2048);
+        // From 32 KB held on a chunk is a large one.
+        EXPECT_EQ(reassembler.pinned(),
+                  8U * kSmallChunk + (held - 2048 >= 32'768 ? kLargeChunk : kSmallChunk));
+    }
+    EXPECT_EQ(pool.bytes_in_use(), 0U);
+}
+
 TEST(Reassembler, TinySegmentsWithGapsShareChunks) {
     BufferPool pool(kPool);
     Reassembler reassembler;

@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "runnel/base/random.hpp"
+#include "runnel/base/work.hpp"
 #include "runnel/tcp/signature/md5_signature.hpp"
 #include "runnel/tcp/stack.hpp"
-#include "simulation/digest.hpp"
+#include "support/digest.hpp"
 
 namespace runnel::test {
 
@@ -49,7 +50,7 @@ private:
     tcp::ConnectionOptions draw_options();
     void draw_rare_options(tcp::ConnectionOptions& options);
 
-    // The peer (dialogue_peer.cpp)
+    // The peer (peer.cpp)
     void peer_speaks();
     void peer_opens(Line& line);
     void peer_answers_syn(Line& line, const tcp::ConnectionStatus& s);
@@ -106,6 +107,7 @@ private:
     std::vector<tcp::UserEvent> events_;
     std::vector<IpAddress> suspects_;
     std::uint64_t next_record_ = 1;
+    Work work_before_ = work;
     Digest digest_;
 };
 

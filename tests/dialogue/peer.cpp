@@ -1,7 +1,7 @@
 // The peer's side of a dialogue: mostly what a TCP would say next, at times what only a broken or hostile one says.
 #include <algorithm>
 
-#include "simulation/dialogue.hpp"
+#include "dialogue/dialogue.hpp"
 
 namespace runnel::test {
 

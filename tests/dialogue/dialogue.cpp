@@ -1,4 +1,4 @@
-#include "simulation/dialogue.hpp"
+#include "dialogue/dialogue.hpp"
 
 #include <algorithm>
 
@@ -74,7 +74,7 @@ TcpConfig Dialogue::draw_config() {
     c.orphan_retries = of({0U, 1U, 8U});
     c.fast_open = of({0U, 1U, 3U, 3U, 0x203U, 0x407U, 0x607U});
     c.fast_open_blackhole_timeout = of({Duration{}, seconds(10), seconds(3600)});
-    c.receive_buffer = of({3000U, 70'000U, 1U << 20, 6U << 20});
+    c.receive_buffer = of({3000U, 70'000U, 1U << 20, 6U << 20, 1U << 30});
     c.send_buffer = of({3000U, 70'000U, 1U << 20});
     c.initial_receive_window = of({3000U, 65'535U, 65'536U, 200'000U});
     c.initial_window_segments = of({1U, 3U, 10U});
@@ -364,15 +364,16 @@ void Dialogue::user_asks(Line& here) {
             digest_.add_all({queues ? queues->waiting + 1ULL : 0, queues ? queues->backlog : 0});
             break;
         }
-        default:
-            for (std::size_t back = 0; back < 3; ++back) {
-                if (const EndedConnection* ended = stack_->ended(back)) {
-                    digest_.add(ended->tuple);
-                    digest_.add_all({ended->handle, ended->last_event,
-                                     static_cast<std::uint64_t>(ended->error)});
-                }
+        default: {
+            const auto local = stack_->local(listener_);
+            digest_.add_all({local ? local->port : 0U, stack_->status(here.handle).has_value(),
+                             stack_->tuple(here.handle).has_value()});
+            if (const ConnectionOptions* o = stack_->options(here.handle)) {
+                digest_.add_all({o->no_delay, o->keepalive, o->send_buffer, o->receive_buffer,
+                                 o->maximum_segment, o->priority, o->mark, o->hop_limit});
             }
             break;
+        }
     }
 }
 
@@ -478,7 +479,15 @@ void Dialogue::look() {
         }
     }
     digest_.add(stack_->sizes());
-    digest_.add_all({pool_.bytes_in_use(), frames_.bytes_in_use(), pool_.refusals()});
+    for (std::size_t back = 0; back < 3; ++back) {
+        if (const EndedConnection* ended = stack_->ended(back)) {
+            digest_.add(ended->tuple);
+            digest_.add_all(
+                {ended->handle, ended->last_event, static_cast<std::uint64_t>(ended->error)});
+        }
+    }
+    digest_.add_all({pool_.bytes_in_use(), frames_.bytes_in_use(), pool_.refusals(),
+                     work.nodes - work_before_.nodes, work.octets - work_before_.octets});
     next_record_ = std::max(next_record_, recorder_.oldest_number());
     for (; next_record_ < recorder_.next_number(); ++next_record_) {
         digest_.add(*recorder_.find(next_record_));

@@ -1,4 +1,4 @@
-#include "simulation/digest.hpp"
+#include "support/digest.hpp"
 
 namespace runnel::test {
 
