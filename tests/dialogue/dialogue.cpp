@@ -191,8 +191,12 @@ void Dialogue::listen() {
     if (keyed) {
         fold(stack_->set_md5_keys(listener_, std::span(&key_, 1)));
     }
-    if (one_in(4)) {
-        stack_->set_fast_open_keys(listener_, {SipKey{3, 4}, SipKey{5, 6}});
+    if (one_in(3)) {
+        const SipKey one{3, 4};
+        const SipKey other{5, 6};
+        const bool swapped = one_in(2);  // and so what was given out before is of the old key
+        stack_->set_fast_open_keys(listener_,
+                                   swapped ? FastOpenKeys{other, one} : FastOpenKeys{one, other});
     }
 }
 

@@ -3,6 +3,8 @@
 // memory again.
 #include "story.hpp"
 
+#include "runnel/tcp/signature/md5_signature.hpp"
+
 namespace runnel::story {
 namespace {
 
@@ -240,6 +242,37 @@ TEST_F(Memory, AnswersThatNobodyTakesAreBoundedAndCounted) {
     EXPECT_EQ(count(Decision::tcp_drop_no_connection), 5000u);
     EXPECT_EQ(sent().size(), kMaxAnswers);
     EXPECT_EQ(count(Decision::tcp_hold_control_queue_full), 5000u - kMaxAnswers);
+}
+
+// RFC 9293 §3.8.3: after R1 tries IP is told whom to look for anew, so many at a time.
+TEST_F(Memory, TheListOfSuspectsIsBounded) {
+    config.retries1 = 1;
+    for (std::uint32_t i = 0; i < 300; ++i) {
+        tuple.remote.address = IpAddress::v4(0x0a00'0100 + i);
+        connects();
+    }
+    while (count(Decision::tcp_note_r1) < 300) {
+        (void)next_timeout();
+    }
+    std::vector<IpAddress> suspects(3);
+    stack().take_suspects(suspects);
+    EXPECT_EQ(suspects.size(), Stack::kMaxSuspects);
+    stack().take_suspects(suspects);
+    EXPECT_TRUE(suspects.empty()) << "each is told once";
+}
+
+TEST_F(Memory, AListenerHoldsSoManyKeysAndNoMore) {
+    listens();
+    std::vector<Md5Key> keys(Stack::kMaxMd5Keys + 1);
+    const auto refused = stack().set_md5_keys(listener, keys);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error(), Errc::no_buffer_space);
+    keys.pop_back();
+    EXPECT_TRUE(stack().set_md5_keys(listener, keys).has_value());
+    stack().close_listener(listener, now);
+    const auto gone = stack().set_md5_keys(listener, keys);
+    ASSERT_FALSE(gone.has_value());
+    EXPECT_EQ(gone.error(), Errc::bad_descriptor);
 }
 
 TEST_F(Memory, TheLastEndedConnectionsAreRememberedAndNoMore) {
