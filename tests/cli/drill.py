@@ -54,6 +54,18 @@ def main():
         assert drill("-D", "SEGMENT=1000", defined).returncode == 0
         assert drill(defined).returncode == 1
 
+        words = folder / "words.pkt"
+        words.write_text(
+            "0 socket(..., SOCK_STREAM, 0) = 3\n+0...+.1 connect(3, ..., ...) = 0\n+0 > S 0:0(0) <...>\n"
+            "+.1 < S. 0:0(0) ack 1 win 65535 <mss 1000,FO TFO_COOKIE>\n+0 > . 1:1(0) ack 1\n"
+            "+.01 setsockopt(3, CMSG_LEVEL_IP, CMSG_TYPE_RECVERR, [1], 4) = 0\n"
+        )
+        for version in ("ipv4", "ipv6", "ipv4-mapped-ipv6"):
+            done = drill(f"--ip_version={version}", "--tolerance_usecs", "10000", words)
+            assert done.returncode == 0 and "1 passed" in done.stdout, (version, done)
+        assert drill("--ip_version=ipv5", words).returncode == 2
+        assert drill("--mtu=no", words).returncode == 2
+
         assert drill(folder / "missing.pkt").returncode == 2
         (folder / "empty").mkdir()
         assert drill(folder / "empty").returncode == 2

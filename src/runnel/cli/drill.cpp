@@ -13,6 +13,7 @@
 #include <iterator>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "runnel/cli/commands.hpp"
 #include "runnel/cli/common_options.hpp"
@@ -20,6 +21,7 @@
 #include "runnel/cli/exit_code.hpp"
 #include "runnel/drill/parse.hpp"
 #include "runnel/drill/runner.hpp"
+#include "runnel/drill/settings.hpp"
 #include "runnel/tcp/names.hpp"
 
 namespace runnel {
@@ -34,6 +36,7 @@ struct DrillArguments {
     bool verbose = false;
     bool decisions = false;
     std::vector<std::string> defines;
+    std::vector<drill::Option> more;
     std::string capture;
     OutputOptions output;
 };
@@ -119,7 +122,12 @@ int run_drill(const DrillArguments& arguments) {
     options.profile = tcp::profile_named(arguments.profile).value_or(tcp::Profile::linux_like);
     options.strict = arguments.strict;
     options.silence = !arguments.no_silence;
-    drill::Defines defines;
+    options.more = arguments.more;
+    const auto settings = drill::settings_of({}, options.more);
+    if (!settings) {
+        throw CommandError(kExitUsage, fmt::format("drill: {}", settings.error().message));
+    }
+    drill::Defines defines = drill::suite_defines(*settings);
     for (const std::string& text : arguments.defines) {
         if (!drill::add_define(text, defines)) {
             throw CommandError(kExitUsage,
@@ -186,6 +194,33 @@ void add_drill(CLI::App& program, int& exit_code) {
                       "Which decision of TCP is produced by which script, and which by none");
     command->add_option("-w,--write", arguments->capture, "The script's packets as pcapng")
         ->type_name("FILE");
+    constexpr std::pair<const char*, const char*> kSettings[] = {
+        {"ip_version", "ipv4, ipv6 or ipv4-mapped-ipv6"},
+        {"local_ip", "The host's address"},
+        {"remote_ip", "The far end's"},
+        {"gateway_ip", "Read, of no consequence"},
+        {"netmask_ip", "Of the host's network"},
+        {"bind_port", "What ... stands for in bind()"},
+        {"connect_port", "And in connect()"},
+        {"mtu", "Bytes of a packet"},
+        {"mss", "Segments of a longer packet injected"},
+        {"speed", "Mbit/s; read, of no consequence"},
+        {"tolerance_usecs", "How far off an event may be"},
+        {"tolerance_percent", "The same, of the time since the one before"},
+        {"tcp_ts_tick_usecs", "Of timestamps, to check them; 0: unchecked"},
+        {"non_fatal", "packet, syscall or both: end no script"},
+        {"init_scripts", "Read, of no consequence"},
+    };
+    for (const auto& [name, what] : kSettings) {
+        command
+            ->add_option_function<std::string>(
+                fmt::format("--{}", name),
+                [arguments, name = std::string(name)](const std::string& value) {
+                    arguments->more.push_back({name, value, {}});
+                },
+                what)
+            ->type_name("VALUE");
+    }
     add_output_options(*command, arguments->output);
     command->footer(
         "Exit code 0: none failed; 1: some did; 2: a path or an option is wrong.\n"

@@ -67,12 +67,12 @@ const Calls::Entry Calls::kEntries[] = {
     {"ioctl", &Calls::ioctl},
     {"getsockname", &Calls::getsockname},
     {"getpeername", &Calls::getsockname},
-    {"read", &Calls::read},
+    {"read", &Calls::recv},
     {"readv", &Calls::readv},
     {"recv", &Calls::recv},
     {"recvfrom", &Calls::recv},
     {"recvmsg", &Calls::recvmsg},
-    {"write", &Calls::write},
+    {"write", &Calls::send},
     {"writev", &Calls::writev},
     {"send", &Calls::send},
     {"sendto", &Calls::send},
@@ -93,7 +93,8 @@ const Calls::Entry Calls::kEntries[] = {
     {"sendfile", &Calls::sendfile},
 };
 
-Calls::Calls(Machine& machine, const Settings& settings) : machine_(machine), settings_(settings) {}
+Calls::Calls(Machine& machine, const Settings& settings)
+    : machine_(machine), settings_(settings), origin_(machine.now()) {}
 
 Reply Calls::attempt(CallState& state) {
     const auto entry =
@@ -103,7 +104,7 @@ Reply Calls::attempt(CallState& state) {
         return Reply::skip(fmt::format("the call {}() is not supported", state.call->name));
     }
     Arguments arguments(*state.call);
-    Reply reply = (this->*entry->handler)(state, arguments);
+    Reply reply = limited(state, arguments, (this->*entry->handler)(state, arguments));
     state.begun = true;
     return arguments.ok() ? reply : arguments.reply();
 }
@@ -153,18 +154,43 @@ std::optional<std::pair<Endpoint, Endpoint>> Calls::datagram_names() const {
     return std::pair(*local, remote ? *remote : Endpoint{});
 }
 
+Reply Calls::limited(const CallState& state, Arguments& arguments, Reply reply) {
+    constexpr std::string_view kReceiving[] = {"accept", "accept4",  "read",   "readv",
+                                               "recv",   "recvfrom", "recvmsg"};
+    if (reply.kind != Reply::Kind::blocked || state.lingering ||
+        !arguments.at(0).is(Expression::Kind::integer)) {
+        return reply;
+    }
+    const auto found = descriptors_.find(arguments.fd(0));
+    if (found == descriptors_.end() || !found->second.is_socket()) {
+        return reply;
+    }
+    const bool receiving = std::ranges::find(kReceiving, state.call->name) != std::end(kReceiving);
+    const Duration limit = receiving ? found->second.receive_timeout : found->second.send_timeout;
+    if (limit.ns == 0) {
+        return reply;
+    }
+    const Instant end = state.started + limit;
+    if (machine_.now() < end) {
+        reply.wake = std::min(reply.wake, end);
+        return reply;
+    }
+    if (state.progress > 0) {
+        return Reply::ok(static_cast<std::int64_t>(state.progress));
+    }
+    return Reply::failed(state.call->name == "connect" ? Errc::in_progress : Errc::would_block);
+}
+
 void Calls::note_readiness() {
     machine_.sockets().take_ready(ready_);
     for (const ReadyEvent& event : ready_) {
         for (auto& [fd, watcher] : descriptors_) {
-            for (auto& [watched, interest] : watcher.interests) {
-                const auto other = descriptors_.find(watched);
-                interest.edge =
-                    interest.edge || (other != descriptors_.end() && other->second.is_socket() &&
-                                      other->second.socket == event.socket);
+            if (watcher.epoll) {
+                watcher.epoll->note(event.socket);
             }
         }
     }
+    note_arrivals();
 }
 
 }  // namespace runnel::drill

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "runnel/drill/machine.hpp"
 #include "runnel/drill/script.hpp"
 #include "runnel/drill/settings.hpp"
+#include "runnel/socket/epoll.hpp"
 
 namespace runnel::drill {
 
@@ -65,8 +67,10 @@ struct Reply {
 struct CallState {
     const Syscall* call = nullptr;
     Instant started;
-    std::size_t progress = 0;  ///< bytes moved by earlier attempts
-    bool begun = false;        ///< connect() has sent its SYN
+    std::size_t progress = 0;                 ///< bytes moved by earlier attempts
+    bool begun = false;                       ///< an attempt has been made
+    std::vector<std::byte> received;          ///< by earlier attempts of a call that wants more
+    std::optional<LingeringClose> lingering;  ///< what a close() waits for
 };
 
 class Arguments;
@@ -88,6 +92,8 @@ public:
     [[nodiscard]] std::optional<std::pair<Endpoint, Endpoint>> datagram_names() const;
     /// The socket last bound, whether it listens or not (UDP's too).
     [[nodiscard]] std::optional<std::uint16_t> bound_port() const { return bound_port_; }
+    /// The key that TCP_MD5SIG has set last.
+    [[nodiscard]] const std::optional<tcp::Md5Key>& md5_key() const { return md5_key_; }
 
 private:
     friend class Arguments;
@@ -97,10 +103,11 @@ private:
         bool writer_gone = false;
         bool reader_gone = false;
     };
-    struct Interest {
-        std::uint32_t events = 0;
-        std::uint64_t data = 0;
-        bool edge = true;  ///< something has happened since it was told
+    /// When octets came (SO_TIMESTAMPING, SO_TIMESTAMP): each arrival's end in the stream, and its time.
+    struct Arrivals {
+        std::uint64_t consumed = 0;
+        std::uint64_t known = 0;  ///< the end of the last one
+        std::deque<std::pair<std::uint64_t, Instant>> ends;
     };
     struct Descriptor {
         enum class Kind : std::uint8_t { stream, datagram, pipe_reader, pipe_writer, file, epoll };
@@ -111,7 +118,12 @@ private:
         std::size_t position = 0;                ///< of a file
         Pipe* pipe = nullptr;                    ///< in pipes_
         std::vector<std::byte>* file = nullptr;  ///< in files_
-        std::map<int, Interest> interests;
+        std::shared_ptr<Epoll> epoll;
+        std::shared_ptr<Arrivals> arrivals;  ///< where the time of arrival is wanted
+        Duration receive_timeout;            ///< SO_RCVTIMEO; 0: none
+        Duration send_timeout;               ///< SO_SNDTIMEO
+        std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>
+            kept;  ///< options without effect
 
         [[nodiscard]] bool is_socket() const {
             return kind == Kind::stream || kind == Kind::datagram;
@@ -134,6 +146,7 @@ private:
     Reply listen(CallState& state, Arguments& arguments);
     Reply accept(CallState& state, Arguments& arguments);
     Reply connect(CallState& state, Arguments& arguments);
+    Reply disconnect(Descriptor& descriptor);
     Reply close(CallState& state, Arguments& arguments);
     Reply shutdown(CallState& state, Arguments& arguments);
     Reply fcntl(CallState& state, Arguments& arguments);
@@ -145,11 +158,9 @@ private:
                       std::vector<std::string>& mismatches) const;
 
     // Data (calls_data.cpp).
-    Reply read(CallState& state, Arguments& arguments);
     Reply readv(CallState& state, Arguments& arguments);
     Reply recv(CallState& state, Arguments& arguments);
     Reply recvmsg(CallState& state, Arguments& arguments);
-    Reply write(CallState& state, Arguments& arguments);
     Reply writev(CallState& state, Arguments& arguments);
     Reply send(CallState& state, Arguments& arguments);
     Reply sendmsg(CallState& state, Arguments& arguments);
@@ -161,21 +172,52 @@ private:
         int fd = 0;
         std::vector<Piece> pieces;
         std::int64_t flags = 0;
-        const Expression* name = nullptr;  ///< of the other end
+        const Expression* name = nullptr;     ///< of the other end
+        std::optional<Endpoint> remote = {};  ///< the same as an address, where one is sent to
+        std::optional<std::uint32_t> timestamping = {};  ///< of a control message of sendmsg()
+        std::optional<std::int64_t> traffic_class = {};
     };
+    /// (fd, buffer, size, flags, name, …) of read, recv, write, send and their like.
+    [[nodiscard]] static Transfer plain_transfer(Arguments& arguments);
     [[nodiscard]] std::vector<Piece> pieces_of(const Expression& vector, Arguments& arguments);
     Reply receive(CallState& state, const Transfer& transfer, Arguments& arguments);
     Reply receive_stream(CallState& state, Descriptor& descriptor, const Transfer& transfer,
                          std::size_t wanted, std::vector<std::byte>& into);
+    Reply receive_datagram(Descriptor& descriptor, const Transfer& transfer, bool waits,
+                           std::vector<std::byte>& into);
     Reply transmit(CallState& state, const Transfer& transfer, Arguments& arguments);
-    Reply transmit_stream(CallState& state, Descriptor& descriptor, std::int64_t flags,
+    Reply transmit_stream(CallState& state, Descriptor& descriptor, const Transfer& transfer,
                           Bytes bytes);
+    Reply transmit_datagram(Descriptor& descriptor, const Transfer& transfer, Bytes bytes);
+
+    // Control messages and the error queue (calls_message.cpp).
+    struct Control {
+        std::int64_t level = 0;
+        std::int64_t type = 0;
+        const Expression* data = nullptr;
+    };
+    [[nodiscard]] static std::vector<Control> controls_of(const Expression* written,
+                                                          Arguments& arguments);
+    Reply take_error(const Descriptor& descriptor, const Expression& message, std::size_t room,
+                     Arguments& arguments);
+    void compare_stamp(const Control& control, Instant time, Arguments& arguments,
+                       std::vector<std::string>& mismatches) const;
+    bool compare_received(const Control& control, const Descriptor& descriptor,
+                          Arguments& arguments, std::vector<std::string>& mismatches);
+    void note_arrivals();
     Reply read_other(Descriptor& descriptor, std::size_t wanted, std::vector<std::byte>& into);
     Reply write_other(Descriptor& descriptor, Bytes bytes);
 
     // Options (calls_options.cpp).
     Reply getsockopt(CallState& state, Arguments& arguments);
     Reply setsockopt(CallState& state, Arguments& arguments);
+    [[nodiscard]] std::optional<Reply> set_own_option(Descriptor& descriptor, std::int64_t level,
+                                                      std::int64_t name, Bytes value);
+    [[nodiscard]] std::optional<std::vector<std::byte>> own_option(const Descriptor& descriptor,
+                                                                   std::int64_t level,
+                                                                   std::int64_t name) const;
+    Reply compare_option(const Expression& written, std::int64_t level, std::int64_t name,
+                         Bytes value, Arguments& arguments, const Descriptor& descriptor);
 
     // Readiness (calls_poll.cpp).
     Reply poll(CallState& state, Arguments& arguments);
@@ -194,6 +236,8 @@ private:
     /// The number for a new descriptor: the one the script expects if that is free, else the lowest.
     int add(Descriptor&& descriptor, const Expression& expected);
     void noticed(const Descriptor& descriptor);
+    /// A blocked call whose socket has a timeout for it (SO_RCVTIMEO, SO_SNDTIMEO).
+    Reply limited(const CallState& state, Arguments& arguments, Reply reply);
 
     Machine& machine_;
     const Settings& settings_;
@@ -206,6 +250,9 @@ private:
     std::optional<Endpoint> closed_peer_;
     std::optional<std::uint16_t> listening_port_;
     std::optional<std::uint16_t> bound_port_;
+    std::optional<tcp::Md5Key> md5_key_;
+    std::optional<std::uint32_t> in_queue_;  ///< TCP_CM_INQ of the last receive
+    Instant origin_;                         ///< the script's start
 };
 
 /// A call's arguments read one by one; the first that makes no sense is kept, and what is read then is 0.

@@ -2,6 +2,7 @@
 // what is sent, zeros are; where it writes a string for what is received, the bytes are compared.
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -14,8 +15,8 @@ namespace {
 
 constexpr int kEbadf = 9, kEinval = 22, kEpipe = 32, kEnotsock = 88;
 constexpr std::int64_t kMsgOob = 0x1, kMsgPeek = 0x2, kMsgDontwait = 0x40, kMsgEor = 0x80,
-                       kMsgTrunc = 0x20, kMsgWaitall = 0x100, kMsgErrqueue = 0x2000,
-                       kMsgNosignal = 0x4000, kMsgMore = 0x8000, kMsgZerocopy = 0x4000000,
+                       kMsgTrunc = 0x20, kMsgWaitall = 0x100, kMsgNosignal = 0x4000,
+                       kMsgMore = 0x8000, kMsgZerocopy = 0x4000000, kMsgFastopen = 0x20000000,
                        kMsgCmsgCloexec = 0x40000000;
 
 /// The flags that a call does not know; 0: it knows them all.
@@ -41,130 +42,42 @@ void compare_content(const Expression& expected, Bytes got, std::vector<std::str
     }
 }
 
-/// A control message that a script expects of recvmsg().
-struct Control {
-    std::int64_t level = 0;
-    std::int64_t type = 0;
-    const Expression* data = nullptr;
-};
-
-std::vector<Control> controls_of(const Expression* written, Arguments& arguments) {
-    std::vector<Control> controls;
-    if (written == nullptr || !written->is(Expression::Kind::array)) {
-        return controls;
-    }
-    for (const Expression& part : written->parts) {
-        const Expression* level = field_of(part, "cmsg_level", 0);
-        const Expression* type = field_of(part, "cmsg_type", 1);
-        if (level == nullptr || type == nullptr) {
-            arguments.fail(
-                "a control message is written as {cmsg_level=…, cmsg_type=…, cmsg_data=…}");
-            return controls;
-        }
-        controls.push_back({arguments.number_of(*level), arguments.number_of(*type),
-                            field_of(part, "cmsg_data", 2)});
-    }
-    return controls;
-}
-
-constexpr std::int64_t kSolTcp = 6, kTcpCmInq = 36;
-
-/// TCP_CM_INQ behind a receive: what is left to be read, 1 for the end of the stream.
-void compare_in_queue(SocketLayer& sockets, SocketId socket, const Control& control,
-                      Arguments& arguments, std::vector<std::string>& mismatches) {
-    const auto left = sockets.available(socket).value_or(0);
-    const bool over = (sockets.readiness(socket).bits & tcp::Readiness::kPeerClosed) != 0;
-    const auto got = left == 0 && over ? std::int64_t{1} : static_cast<std::int64_t>(left);
-    if (control.data == nullptr || control.data->is(Expression::Kind::ellipsis)) {
-        return;
-    }
-    const std::int64_t expected = arguments.number_of(pointee(*control.data));
-    if (expected != got) {
-        mismatches.push_back(fmt::format("TCP_CM_INQ: expected {}, got {}", expected, got));
-    }
-}
-
-/// recvmsg() with MSG_ERRQUEUE: the oldest entry against each sock_extended_err that the script writes.
-Reply take_error(SocketLayer& sockets, SocketId socket, const std::vector<Control>& controls,
-                 Arguments& arguments) {
-    const auto queued = sockets.take_queued_error(socket);
-    if (!queued) {
-        return Reply::failed(queued.error());
-    }
-    constexpr int kEnomsg = 42;
-    using Origin = tcp::QueuedError::Origin;
-    struct Field {
-        const char* name;
-        std::int64_t value;
-    };
-    const Field fields[] = {
-        {"ee_errno", queued->origin == Origin::timestamping ? kEnomsg
-                     : queued->error == Errc::ok            ? 0
-                                                            : Reply::failed(queued->error).error},
-        {"ee_origin", static_cast<std::int64_t>(queued->origin)},
-        {"ee_code", queued->code},
-        {"ee_info", std::int64_t{queued->info}},
-        {"ee_data", std::int64_t{queued->data}},
-    };
-    Reply reply;
-    for (const Control& control : controls) {
-        for (const Field& field : fields) {
-            const Expression* written =
-                control.data == nullptr ? nullptr : control.data->field(field.name);
-            if (written == nullptr || written->is(Expression::Kind::ellipsis)) {
-                continue;
-            }
-            const std::int64_t expected = arguments.number_of(*written);
-            if (expected != field.value) {
-                reply.mismatches.push_back(
-                    fmt::format("{}: expected {}, got {}", field.name, expected, field.value));
-            }
-        }
-    }
-    return reply;
-}
-
 }  // namespace
 
 // --- the calls' arguments --------------------------------------------------------------------------------------------
 
-Reply Calls::read(CallState& state, Arguments& arguments) {
-    Transfer transfer{arguments.fd(0), {}, 0, nullptr};
+Calls::Transfer Calls::plain_transfer(Arguments& arguments) {
+    Transfer transfer;
+    transfer.fd = arguments.fd(0);
     transfer.pieces.push_back({&arguments.at(1), arguments.size(2)});
-    return receive(state, transfer, arguments);
-}
-
-Reply Calls::readv(CallState& state, Arguments& arguments) {
-    Transfer transfer{arguments.fd(0), pieces_of(arguments.at(1), arguments), 0, nullptr};
-    return receive(state, transfer, arguments);
+    if (arguments.count() > 3) {
+        transfer.flags = arguments.number(3, 0);
+    }
+    if (arguments.count() > 4) {
+        transfer.name = &arguments.at(4);
+    }
+    return transfer;
 }
 
 Reply Calls::recv(CallState& state, Arguments& arguments) {
-    Transfer transfer{arguments.fd(0), {}, arguments.number(3, 0), nullptr};
-    transfer.pieces.push_back({&arguments.at(1), arguments.size(2)});
-    if (arguments.count() > 4) {
-        transfer.name = &arguments.at(4);
-    }
+    return receive(state, plain_transfer(arguments), arguments);
+}
+
+Reply Calls::readv(CallState& state, Arguments& arguments) {
+    Transfer transfer;
+    transfer.fd = arguments.fd(0);
+    transfer.pieces = pieces_of(arguments.at(1), arguments);
     return receive(state, transfer, arguments);
 }
 
-Reply Calls::write(CallState& state, Arguments& arguments) {
-    Transfer transfer{arguments.fd(0), {}, 0, nullptr};
-    transfer.pieces.push_back({&arguments.at(1), arguments.size(2)});
-    return transmit(state, transfer, arguments);
+Reply Calls::send(CallState& state, Arguments& arguments) {
+    return transmit(state, plain_transfer(arguments), arguments);
 }
 
 Reply Calls::writev(CallState& state, Arguments& arguments) {
-    Transfer transfer{arguments.fd(0), pieces_of(arguments.at(1), arguments), 0, nullptr};
-    return transmit(state, transfer, arguments);
-}
-
-Reply Calls::send(CallState& state, Arguments& arguments) {
-    Transfer transfer{arguments.fd(0), {}, arguments.number(3, 0), nullptr};
-    transfer.pieces.push_back({&arguments.at(1), arguments.size(2)});
-    if (arguments.count() > 4) {
-        transfer.name = &arguments.at(4);
-    }
+    Transfer transfer;
+    transfer.fd = arguments.fd(0);
+    transfer.pieces = pieces_of(arguments.at(1), arguments);
     return transmit(state, transfer, arguments);
 }
 
@@ -189,50 +102,6 @@ std::vector<Calls::Piece> Calls::pieces_of(const Expression& vector, Arguments& 
         arguments.fail("the iovec is too large");
     }
     return pieces;
-}
-
-Reply Calls::recvmsg(CallState& state, Arguments& arguments) {
-    const Expression& message = arguments.at(1);
-    const Expression* vector = message.field("msg_iov");
-    Transfer transfer{arguments.fd(0), {}, arguments.number(2, 0), message.field("msg_name")};
-    if (vector != nullptr && vector->is(Expression::Kind::array)) {
-        transfer.pieces = pieces_of(*vector, arguments);
-    }
-    const auto controls = controls_of(message.field("msg_control"), arguments);
-    Descriptor* descriptor = find(transfer.fd);
-    if (!arguments.ok()) {
-        return arguments.reply();
-    }
-    if (descriptor != nullptr && descriptor->is_socket() && (transfer.flags & kMsgErrqueue) != 0) {
-        return take_error(machine_.sockets(), descriptor->socket, controls, arguments);
-    }
-    for (const Control& control : controls) {
-        if (control.level != kSolTcp || control.type != kTcpCmInq) {
-            return Reply::skip("a control message of recvmsg() other than TCP_CM_INQ");
-        }
-    }
-    Reply reply = receive(state, transfer, arguments);
-    if (reply.kind == Reply::Kind::done && reply.value >= 0 && descriptor != nullptr) {
-        for (const Control& control : controls) {
-            compare_in_queue(machine_.sockets(), descriptor->socket, control, arguments,
-                             reply.mismatches);
-        }
-    }
-    return reply;
-}
-
-Reply Calls::sendmsg(CallState& state, Arguments& arguments) {
-    const Expression& message = arguments.at(1);
-    const Expression* vector = message.field("msg_iov");
-    Transfer transfer{arguments.fd(0), {}, arguments.number(2, 0), message.field("msg_name")};
-    if (vector != nullptr) {
-        transfer.pieces = pieces_of(*vector, arguments);
-    }
-    const Expression* control = message.field("msg_control");
-    if (control != nullptr && !control->is(Expression::Kind::ellipsis) && !control->parts.empty()) {
-        return Reply::skip("control messages of sendmsg() are not supported");
-    }
-    return transmit(state, transfer, arguments);
 }
 
 // --- receiving -------------------------------------------------------------------------------------------------------
@@ -269,6 +138,22 @@ Reply Calls::receive(CallState& state, const Transfer& transfer, Arguments& argu
     return reply;
 }
 
+Reply Calls::receive_datagram(Descriptor& descriptor, const Transfer& transfer, bool waits,
+                              std::vector<std::byte>& into) {
+    Endpoint from;
+    const auto got = machine_.sockets().receive_from(descriptor.socket, into, from, machine_.now());
+    if (!got) {
+        return waits && got.error() == Errc::would_block ? Reply::blocks()
+                                                         : Reply::failed(got.error());
+    }
+    into.resize(*got);
+    Reply reply = Reply::ok(static_cast<std::int64_t>(*got));
+    if (transfer.name != nullptr) {
+        compare_name(*transfer.name, from, descriptor.v6, reply.mismatches);
+    }
+    return reply;
+}
+
 Reply Calls::receive_stream(CallState& state, Descriptor& descriptor, const Transfer& transfer,
                             std::size_t wanted, std::vector<std::byte>& into) {
     if (!descriptor.is_socket()) {
@@ -277,42 +162,46 @@ Reply Calls::receive_stream(CallState& state, Descriptor& descriptor, const Tran
     // What a call may ask for is more than there can be: the queue bounds what is allocated.
     const auto available = machine_.sockets().available(descriptor.socket);
     into.resize(std::min(wanted, std::max<std::size_t>(available.value_or(0), 65'536)));
-    const MessageFlags flags{.peek = (transfer.flags & kMsgPeek) != 0,
-                             .urgent = (transfer.flags & kMsgOob) != 0,
-                             .discard = (transfer.flags & kMsgTrunc) != 0};
     const bool waits = !descriptor.nonblocking && (transfer.flags & kMsgDontwait) == 0;
     if (descriptor.kind == Descriptor::Kind::datagram) {
-        Endpoint from;
-        const auto got =
-            machine_.sockets().receive_from(descriptor.socket, into, from, machine_.now());
-        if (!got) {
-            return waits && got.error() == Errc::would_block ? Reply::blocks()
-                                                             : Reply::failed(got.error());
-        }
-        into.resize(*got);
-        Reply reply = Reply::ok(static_cast<std::int64_t>(*got));
-        if (transfer.name != nullptr) {
-            compare_name(*transfer.name, from, descriptor.v6, reply.mismatches);
-        }
-        return reply;
+        return receive_datagram(descriptor, transfer, waits, into);
     }
-    if (waits && (transfer.flags & kMsgWaitall) != 0 && available.value_or(0) < wanted) {
-        const auto readiness = machine_.sockets().readiness(descriptor.socket);
-        constexpr std::uint8_t kOver =
-            tcp::Readiness::kPeerClosed | tcp::Readiness::kError | tcp::Readiness::kHangUp;
-        if ((readiness.bits & kOver) == 0) {
+    const MessageFlags flags{.peek = (transfer.flags & kMsgPeek) != 0,
+                             .urgent = (transfer.flags & kMsgOob) != 0,
+                             .discard = (transfer.flags & kMsgTrunc) != 0,
+                             .wait_all = (transfer.flags & kMsgWaitall) != 0};
+    // A call that goes on after it has got something asks for the rest alone (SO_RCVLOWAT, MSG_WAITALL).
+    std::vector<std::byte>& before = state.received;
+    const MutableBytes piece(into.data(), into.size() - std::min(into.size(), before.size()));
+    const auto got =
+        machine_.sockets().receive_pieces(descriptor.socket, {{piece}}, flags, machine_.now());
+    if (!got) {
+        if (waits && got.error() == Errc::would_block && !flags.urgent) {
             return Reply::blocks();
         }
+        if (before.empty()) {
+            return Reply::failed(got.error());
+        }
+        into = before;
+        return Reply::ok(static_cast<std::int64_t>(into.size()));
     }
-    const auto got = machine_.sockets().receive(descriptor.socket, into, flags, machine_.now());
-    if (!got) {
-        return waits && got.error() == Errc::would_block && !flags.urgent
-                   ? Reply::blocks()
-                   : Reply::failed(got.error());
+    in_queue_ = got->in_queue;
+    if (descriptor.arrivals && !flags.peek) {
+        descriptor.arrivals->consumed += got->count;
     }
-    into.resize(*got);
-    state.progress += *got;
-    return Reply::ok(static_cast<std::int64_t>(*got));
+    if (waits && got->missing > 0 && !flags.peek) {
+        before.insert(before.end(), into.begin(),
+                      into.begin() + static_cast<std::ptrdiff_t>(got->count));
+        state.progress += got->count;
+        return Reply::blocks();
+    }
+    if (waits && got->missing > 0 && got->count < wanted) {
+        return Reply::blocks();  // a look that is to see more
+    }
+    into.resize(got->count);
+    into.insert(into.begin(), before.begin(), before.end());
+    state.progress += got->count;
+    return Reply::ok(static_cast<std::int64_t>(into.size()));
 }
 
 Reply Calls::read_other(Descriptor& descriptor, std::size_t wanted, std::vector<std::byte>& into) {
@@ -348,8 +237,9 @@ Reply Calls::transmit(CallState& state, const Transfer& transfer, Arguments& arg
     if (descriptor == nullptr) {
         return Reply::failed(kEbadf);
     }
-    const std::string unknown = unknown_flags(
-        transfer.flags, kMsgOob | kMsgDontwait | kMsgNosignal | kMsgMore | kMsgEor | kMsgZerocopy);
+    const std::string unknown =
+        unknown_flags(transfer.flags, kMsgOob | kMsgDontwait | kMsgNosignal | kMsgMore | kMsgEor |
+                                          kMsgZerocopy | kMsgFastopen);
     if (!unknown.empty()) {
         return Reply::skip(fmt::format("{}() with {} is not supported", state.call->name, unknown));
     }
@@ -365,36 +255,76 @@ Reply Calls::transmit(CallState& state, const Transfer& transfer, Arguments& arg
     if (!descriptor->is_socket()) {
         return write_other(*descriptor, bytes);
     }
-    if (descriptor->kind == Descriptor::Kind::stream) {
-        return transmit_stream(state, *descriptor, transfer.flags, bytes);
-    }
+    Transfer known = transfer;
     const bool named = transfer.name != nullptr && !transfer.name->is(Expression::Kind::integer) &&
                        !transfer.name->is_symbol("NULL");
+    const bool wanted =
+        descriptor->kind == Descriptor::Kind::datagram || (transfer.flags & kMsgFastopen) != 0;
+    if (named && wanted) {
+        known.remote = endpoint_of(*transfer.name, 4, false, arguments);
+    }
+    if (!arguments.ok()) {
+        return arguments.reply();
+    }
+    return descriptor->kind == Descriptor::Kind::stream
+               ? transmit_stream(state, *descriptor, known, bytes)
+               : transmit_datagram(*descriptor, known, bytes);
+}
+
+Reply Calls::transmit_datagram(Descriptor& descriptor, const Transfer& transfer, Bytes bytes) {
+    SocketLayer& sockets = machine_.sockets();
+    const int level = descriptor.v6 ? 41 : 0;
+    const int name = descriptor.v6 ? 67 : 1;  // IPV6_TCLASS, IP_TOS
+    std::int32_t before = 0;
+    if (transfer.traffic_class) {
+        // A control message's, for this datagram alone.
+        const auto own = static_cast<std::int32_t>(*transfer.traffic_class);
+        (void)sockets.get_linux_option(descriptor.socket, level, name,
+                                       std::as_writable_bytes(std::span(&before, 1)),
+                                       machine_.now());
+        (void)sockets.set_linux_option(descriptor.socket, level, name,
+                                       std::as_bytes(std::span(&own, 1)), machine_.now());
+    }
     const auto sent =
-        named ? machine_.sockets().send_to(descriptor->socket, bytes,
-                                           endpoint_of(*transfer.name, 4, false, arguments),
-                                           machine_.now())
-              : machine_.sockets().send(descriptor->socket, bytes, MessageFlags{}, machine_.now());
+        transfer.remote
+            ? sockets.send_to(descriptor.socket, bytes, *transfer.remote, machine_.now())
+            : sockets.send(descriptor.socket, bytes, MessageFlags{}, machine_.now());
+    if (transfer.traffic_class) {
+        (void)sockets.set_linux_option(descriptor.socket, level, name,
+                                       std::as_bytes(std::span(&before, 1)), machine_.now());
+    }
     return sent ? Reply::ok(static_cast<std::int64_t>(*sent)) : Reply::failed(sent.error());
 }
 
-Reply Calls::transmit_stream(CallState& state, Descriptor& descriptor, std::int64_t flags,
+Reply Calls::transmit_stream(CallState& state, Descriptor& descriptor, const Transfer& transfer,
                              Bytes bytes) {
-    const MessageFlags message{
-        .peek = false, .urgent = (flags & kMsgOob) != 0, .more = (flags & kMsgMore) != 0};
+    const std::int64_t flags = transfer.flags;
+    const MessageFlags message{.urgent = (flags & kMsgOob) != 0,
+                               .more = (flags & kMsgMore) != 0,
+                               .end_of_record = (flags & kMsgEor) != 0,
+                               .zerocopy = (flags & kMsgZerocopy) != 0,
+                               .timestamping = transfer.timestamping};
     const bool waits = !descriptor.nonblocking && (flags & kMsgDontwait) == 0;
+    bool opens = (flags & kMsgFastopen) != 0 && state.progress == 0;
     while (true) {
-        const auto sent = machine_.sockets().send(descriptor.socket, bytes.subspan(state.progress),
-                                                  message, machine_.now());
+        const Bytes rest = bytes.subspan(state.progress);
+        const auto sent =
+            opens && transfer.remote
+                ? machine_.sockets().send_fast_open(descriptor.socket, rest, *transfer.remote,
+                                                    message, machine_.now())
+                : machine_.sockets().send(descriptor.socket, rest, message, machine_.now());
         if (sent) {
             state.progress += *sent;
+            opens = false;
             if (state.progress == bytes.size() || *sent == 0) {
                 return Reply::ok(static_cast<std::int64_t>(state.progress));
             }
             machine_.flush();
             continue;
         }
-        if (sent.error() == Errc::would_block && waits) {
+        const bool opening = sent.error() == Errc::in_progress ||
+                             (sent.error() == Errc::connection_already_in_progress && state.begun);
+        if (waits && (sent.error() == Errc::would_block || (opens && opening))) {
             return Reply::blocks();
         }
         return state.progress > 0 ? Reply::ok(static_cast<std::int64_t>(state.progress))

@@ -64,7 +64,7 @@ Reply Calls::splice(CallState& state, Arguments& arguments) {
         // As much as the socket takes leaves the pipe.
         std::vector<std::byte>& held = source->pipe->bytes;
         const Bytes bytes = Bytes(held).first(std::min(room, held.size()));
-        Reply sent = transmit_stream(state, *sink, 0, bytes);
+        Reply sent = transmit_stream(state, *sink, {}, bytes);
         if (sent.kind == Reply::Kind::done && sent.value > 0) {
             held.erase(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(sent.value));
         }
@@ -100,7 +100,7 @@ Reply Calls::sendfile(CallState& state, Arguments& arguments) {
                      : source->position,
                  file.size());
     const std::size_t size = std::min(wanted, file.size() - from);
-    Reply sent = transmit_stream(state, *sink, 0, Bytes(file).subspan(from, size));
+    Reply sent = transmit_stream(state, *sink, {}, Bytes(file).subspan(from, size));
     if (!own && sent.kind == Reply::Kind::done && sent.value > 0) {
         source->position = from + static_cast<std::size_t>(sent.value);
     }

@@ -1,4 +1,6 @@
 // Opening, naming and closing: socket, bind, listen, accept, connect, shutdown, close, fcntl, ioctl.
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "runnel/drill/calls.hpp"
@@ -178,11 +180,13 @@ Reply Calls::accept(CallState& state, Arguments& arguments) {
 
 Reply Calls::connect(CallState& state, Arguments& arguments) {
     Descriptor* descriptor = find(arguments.fd(0));
+    bool nowhere = arguments.at(1).is_symbol("AF_UNSPEC");
     if (arguments.at(1).is(Expression::Kind::structure)) {
         const auto name = socket_name_of(arguments.at(1));
-        if (name && name->family == 0) {
-            return Reply::skip("connect() to AF_UNSPEC is not supported");
-        }
+        nowhere = name && name->family == 0;
+    }
+    if (nowhere && descriptor != nullptr && descriptor->kind == Descriptor::Kind::stream) {
+        return disconnect(*descriptor);
     }
     const Endpoint remote = endpoint_of(arguments.at(1), 0, false, arguments);
     if (!arguments.ok()) {
@@ -204,7 +208,25 @@ Reply Calls::connect(CallState& state, Arguments& arguments) {
     return Reply::failed(connected.error());
 }
 
-Reply Calls::close(CallState&, Arguments& arguments) {
+/// connect() to AF_UNSPEC: the connection is aborted, and the descriptor has a socket as it was before bind().
+Reply Calls::disconnect(Descriptor& descriptor) {
+    const auto opened =
+        machine_.sockets().open(descriptor.v6 ? Family::ipv6 : Family::ipv4, SocketType::stream);
+    if (!opened) {
+        return Reply::failed(opened.error());
+    }
+    const SocketId before = std::exchange(descriptor.socket, *opened);
+    const Status aborted = machine_.sockets().abort(before, machine_.now());
+    noticed(descriptor);
+    return aborted ? Reply::ok(0) : Reply::failed(aborted.error());
+}
+
+Reply Calls::close(CallState& state, Arguments& arguments) {
+    if (state.lingering) {
+        return machine_.sockets().lingers(*state.lingering, machine_.now())
+                   ? Reply::blocks(state.lingering->deadline)
+                   : Reply::ok(0);
+    }
     const int fd = arguments.fd(0);
     Descriptor* descriptor = find(fd);
     if (descriptor == nullptr) {
@@ -218,20 +240,18 @@ Reply Calls::close(CallState&, Arguments& arguments) {
         if (info_socket_ == descriptor->socket) {
             info_socket_.reset();
         }
-        const Status closed = machine_.sockets().close(descriptor->socket, machine_.now());
+        const auto closed = machine_.sockets().close_and_linger(descriptor->socket, machine_.now());
         if (!closed) {
             return Reply::failed(closed.error());
         }
+        state.lingering = *closed;
     }
     if (descriptor->pipe) {
         (descriptor->kind == Descriptor::Kind::pipe_reader ? descriptor->pipe->reader_gone
                                                            : descriptor->pipe->writer_gone) = true;
     }
     descriptors_.erase(fd);
-    for (auto& [other, watcher] : descriptors_) {
-        watcher.interests.erase(fd);
-    }
-    return Reply::ok(0);
+    return state.lingering ? Reply::blocks(state.lingering->deadline) : Reply::ok(0);
 }
 
 Reply Calls::shutdown(CallState&, Arguments& arguments) {

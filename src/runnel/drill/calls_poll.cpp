@@ -1,4 +1,6 @@
 // Readiness: poll and epoll over what SocketLayer says, in Linux's bits. Edges are the news that the layer tells.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "runnel/drill/calls.hpp"
@@ -8,9 +10,9 @@ namespace runnel::drill {
 
 namespace {
 
-constexpr int kEbadf = 9, kEexist = 17, kEinval = 22, kEnoent = 2;
-constexpr std::uint32_t kIn = 0x1, kOut = 0x4, kErr = 0x8, kHup = 0x10, kNval = 0x20,
-                        kRdnorm = 0x40, kWrnorm = 0x100, kOneshot = 0x40000000, kEdge = 0x80000000u;
+using P = PollEvents;
+constexpr int kEbadf = 9, kEinval = 22, kEperm = 1;
+constexpr std::size_t kMostTold = 4096;  ///< of one epoll_wait()
 
 /// When a call that began at `started` with this timeout in milliseconds gives up; never() for a negative one.
 Instant deadline(Instant started, std::int64_t timeout) {
@@ -21,15 +23,15 @@ Instant deadline(Instant started, std::int64_t timeout) {
 
 std::uint32_t Calls::events_of(const Descriptor& descriptor) const {
     if (descriptor.kind == Descriptor::Kind::pipe_reader) {
-        return (descriptor.pipe->bytes.empty() ? 0 : kIn | kRdnorm) |
-               (descriptor.pipe->writer_gone ? kHup : 0);
+        return (descriptor.pipe->bytes.empty() ? 0 : P::kIn | P::kReadNormal) |
+               (descriptor.pipe->writer_gone ? P::kHup : 0);
     }
     if (descriptor.kind == Descriptor::Kind::pipe_writer) {
-        return (descriptor.pipe->bytes.size() < kPipeBytes ? kOut | kWrnorm : 0) |
-               (descriptor.pipe->reader_gone ? kErr : 0);
+        return (descriptor.pipe->bytes.size() < kPipeBytes ? P::kOut | P::kWriteNormal : 0) |
+               (descriptor.pipe->reader_gone ? P::kErr : 0);
     }
     if (!descriptor.is_socket()) {
-        return kIn | kRdnorm | kOut | kWrnorm;
+        return P::kIn | P::kReadNormal | P::kOut | P::kWriteNormal;
     }
     return machine_.sockets().poll_events(descriptor.socket);
 }
@@ -58,8 +60,9 @@ Reply Calls::poll(CallState& state, Arguments& arguments) {
         }
         const auto found = descriptors_.find(static_cast<int>(arguments.number_of(*number)));
         const auto asked = static_cast<std::uint32_t>(arguments.number_of(*events));
-        const std::uint32_t got =
-            found == descriptors_.end() ? kNval : events_of(found->second) & (asked | kErr | kHup);
+        const std::uint32_t got = found == descriptors_.end()
+                                      ? P::kInvalid
+                                      : events_of(found->second) & (asked | P::kAlways);
         reply.value += got != 0 ? 1 : 0;
         const Expression* expected = field_of(entry, "revents", 2);
         if (expected != nullptr && !expected->is(Expression::Kind::ellipsis)) {
@@ -80,6 +83,7 @@ Reply Calls::poll(CallState& state, Arguments& arguments) {
 Reply Calls::epoll_create(CallState& state, Arguments&) {
     Descriptor descriptor;
     descriptor.kind = Descriptor::Kind::epoll;
+    descriptor.epoll = std::make_shared<Epoll>(machine_.sockets());
     return Reply::ok(add(std::move(descriptor), state.call->result));
 }
 
@@ -104,35 +108,66 @@ Reply Calls::epoll_ctl(CallState&, Arguments& arguments) {
     if (!arguments.ok()) {
         return arguments.reply();
     }
-    if (watcher == nullptr || find(fd) == nullptr) {
+    const Descriptor* watched = find(fd);
+    if (watcher == nullptr || watched == nullptr) {
         return Reply::failed(kEbadf);
     }
-    if (watcher->kind != Descriptor::Kind::epoll) {
+    if (watcher->kind != Descriptor::Kind::epoll || watched == watcher) {
         return Reply::failed(kEinval);
     }
-    const bool watched = watcher->interests.contains(fd);
-    if (operation == kDelete) {
-        return watcher->interests.erase(fd) == 0 ? Reply::failed(kEnoent) : Reply::ok(0);
+    if (!watched->is_socket()) {
+        return watched->kind == Descriptor::Kind::file ? Reply::failed(kEperm)
+                                                       : Reply::skip("epoll of pipes and epolls");
     }
-    if (operation != kAdd && operation != kModify) {
-        return Reply::failed(kEinval);
+    EpollEvent asked;
+    if (operation == kAdd || operation == kModify) {
+        const Expression& event = pointee(arguments.at(3));
+        const Expression* events = field_of(event, "events", 0);
+        const Expression* data = data_of(event);
+        if (events == nullptr) {
+            return Reply::wrong("epoll_ctl() wants {events=…, fd=…}");
+        }
+        asked.events = static_cast<std::uint32_t>(arguments.number_of(*events));
+        asked.data = data == nullptr ? static_cast<std::uint64_t>(fd)
+                                     : static_cast<std::uint64_t>(arguments.number_of(*data));
     }
-    if (watched == (operation == kAdd)) {
-        return Reply::failed(watched ? kEexist : kEnoent);
+    int error = kEinval;
+    switch (operation) {
+        case kAdd: error = watcher->epoll->add(watched->socket, asked); break;
+        case kModify: error = watcher->epoll->modify(watched->socket, asked); break;
+        case kDelete: error = watcher->epoll->remove(watched->socket); break;
+        default: break;
     }
-    const Expression& event = pointee(arguments.at(3));
-    const Expression* events = field_of(event, "events", 0);
-    const Expression* data = data_of(event);
-    if (events == nullptr) {
-        return Reply::wrong("epoll_ctl() wants {events=…, fd=…}");
-    }
-    Interest interest;
-    interest.events = static_cast<std::uint32_t>(arguments.number_of(*events));
-    interest.data = data == nullptr ? static_cast<std::uint64_t>(fd)
-                                    : static_cast<std::uint64_t>(arguments.number_of(*data));
-    watcher->interests[fd] = interest;
-    return Reply::ok(0);
+    return error == 0 ? Reply::ok(0) : Reply::failed(error);
 }
+
+namespace {
+/// The event in that place as the script writes it; nullptr where it writes none.
+const Expression* event_at(const Expression& written, std::size_t place) {
+    if (written.is(Expression::Kind::array)) {
+        return place < written.parts.size() ? &written.parts[place] : nullptr;
+    }
+    return written.is(Expression::Kind::structure) && place == 0 ? &written : nullptr;
+}
+
+void compare_event(const Expression& written, const EpollEvent& got, Arguments& arguments,
+                   std::vector<std::string>& mismatches) {
+    const Expression* events = field_of(written, "events", 0);
+    if (events != nullptr && !events->is(Expression::Kind::ellipsis)) {
+        const auto wanted = static_cast<std::uint32_t>(arguments.number_of(*events));
+        if (wanted != got.events) {
+            mismatches.push_back(fmt::format("events: expected {}, got {}",
+                                             flags_text(SymbolGroup::epoll_event, wanted),
+                                             flags_text(SymbolGroup::epoll_event, got.events)));
+        }
+    }
+    const Expression* data = data_of(written);
+    if (data != nullptr && !data->is(Expression::Kind::ellipsis) &&
+        static_cast<std::uint64_t>(arguments.number_of(*data)) != got.data) {
+        mismatches.push_back(fmt::format("data: got {}", got.data));
+    }
+}
+}  // namespace
 
 Reply Calls::epoll_wait(CallState& state, Arguments& arguments) {
     Descriptor* watcher = find(arguments.fd(0));
@@ -145,44 +180,16 @@ Reply Calls::epoll_wait(CallState& state, Arguments& arguments) {
         return Reply::failed(watcher == nullptr ? kEbadf : kEinval);
     }
     note_readiness();
-    Reply reply;
-    const Expression& written = arguments.at(1);
-    for (auto& [fd, interest] : watcher->interests) {
-        const auto found = descriptors_.find(fd);
-        if (found == descriptors_.end() || reply.value == most || interest.events == 0) {
-            continue;
-        }
-        const std::uint32_t got = events_of(found->second) & (interest.events | kErr | kHup);
-        if (got == 0 || ((interest.events & kEdge) != 0 && !interest.edge)) {
-            continue;
-        }
-        const auto place = static_cast<std::size_t>(reply.value);
-        const Expression* event = nullptr;
-        if (written.is(Expression::Kind::array) && place < written.parts.size()) {
-            event = &written.parts[place];
-        } else if (written.is(Expression::Kind::structure) && place == 0) {
-            event = &written;
-        }
-        const Expression* events = event == nullptr ? nullptr : field_of(*event, "events", 0);
-        if (events != nullptr && !events->is(Expression::Kind::ellipsis)) {
-            const auto wanted = static_cast<std::uint32_t>(arguments.number_of(*events));
-            if (wanted != got) {
-                reply.mismatches.push_back(fmt::format("events: expected {}, got {}",
-                                                       flags_text(SymbolGroup::epoll_event, wanted),
-                                                       flags_text(SymbolGroup::epoll_event, got)));
-            }
-        }
-        const Expression* data = event == nullptr ? nullptr : data_of(*event);
-        if (data != nullptr && !data->is(Expression::Kind::ellipsis) &&
-            static_cast<std::uint64_t>(arguments.number_of(*data)) != interest.data) {
-            reply.mismatches.push_back(fmt::format("data: got {}", interest.data));
-        }
-        interest.edge = false;
-        interest.events = (interest.events & kOneshot) != 0 ? 0 : interest.events;
-        ++reply.value;
-    }
-    if (reply.value == 0 && machine_.now() < deadline(state.started, timeout)) {
+    std::vector<EpollEvent> told(std::min(static_cast<std::size_t>(most), kMostTold));
+    told.resize(watcher->epoll->wait(told));
+    if (told.empty() && machine_.now() < deadline(state.started, timeout)) {
         return Reply::blocks(deadline(state.started, timeout));
+    }
+    Reply reply = Reply::ok(static_cast<std::int64_t>(told.size()));
+    for (std::size_t i = 0; i < told.size(); ++i) {
+        if (const Expression* written = event_at(arguments.at(1), i)) {
+            compare_event(*written, told[i], arguments, reply.mismatches);
+        }
     }
     return reply;
 }

@@ -40,23 +40,26 @@ void Machine::advance(Instant when) {
     flush();
 }
 
-void Machine::inject(const std::vector<std::byte>& packet, std::uint16_t gso_size) {
-    Slice slice = host_.pool().copy(packet);
-    if (slice.empty()) {
-        return;
-    }
+void Machine::inject(const std::vector<std::byte>& packet, std::uint16_t gso_size,
+                     std::uint32_t times) {
     batch_.clear();
-    Frame& frame = batch_.emplace_back();
-    if (gso_size != 0) {
-        const bool v6 = std::to_integer<unsigned>(packet[0]) >> 4 == 6;
-        const std::size_t ip = v6 ? 40 : 20;
-        const std::size_t tcp = std::to_integer<std::size_t>(packet[ip + 12]) >> 4 << 2;
-        frame.offload.gso = v6 ? Offload::Gso::tcp_ipv6 : Offload::Gso::tcp_ipv4;
-        frame.offload.gso_size = gso_size;
-        frame.offload.header_length = static_cast<std::uint16_t>(ip + tcp);
-        frame.offload.checksum_valid = true;
+    for (std::uint32_t i = 0; i < times; ++i) {
+        Slice slice = host_.pool().copy(packet);
+        if (slice.empty()) {
+            break;  // no buffers: as a device drops what it has no room for
+        }
+        Frame& frame = batch_.emplace_back();
+        if (gso_size != 0) {
+            const bool v6 = std::to_integer<unsigned>(packet[0]) >> 4 == 6;
+            const std::size_t ip = v6 ? 40 : 20;
+            const std::size_t tcp = std::to_integer<std::size_t>(packet[ip + 12]) >> 4 << 2;
+            frame.offload.gso = v6 ? Offload::Gso::tcp_ipv6 : Offload::Gso::tcp_ipv4;
+            frame.offload.gso_size = gso_size;
+            frame.offload.header_length = static_cast<std::uint16_t>(ip + tcp);
+            frame.offload.checksum_valid = true;
+        }
+        frame.body.push_back(std::move(slice));
     }
-    frame.body.push_back(std::move(slice));
     host_.on_frames(interface_, batch_, now_);
     flush();
 }

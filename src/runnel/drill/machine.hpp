@@ -41,7 +41,9 @@ public:
     /// Time passes up to `when` (not back): timers run only when they are due at it, so the caller stops at each.
     void advance(Instant when);
     /// A whole IP packet arrives now. `gso_size`: it stands for segments of that many bytes; 0: it is one.
-    void inject(const std::vector<std::byte>& packet, std::uint16_t gso_size);
+    /// `times`: so many of it, in one batch.
+    void inject(const std::vector<std::byte>& packet, std::uint16_t gso_size,
+                std::uint32_t times = 1);
     /// Everything the host has to say now goes into `sent`, unless it is held back.
     void flush();
     /// At that instant the host is not asked yet, because more happens then; never() ends it.

@@ -209,6 +209,44 @@ std::vector<std::byte> build_tcp(const IpHead& head, const Ports& ports, const T
     return finish(head, kProtocolTcp, std::move(begun), 16);
 }
 
+void sign_tcp(const IpHead& head, std::vector<std::byte>& packet, const tcp::Md5Key& key) {
+    const std::size_t at = ip_size(head);
+    const MutableBytes transport = MutableBytes(packet).subspan(at);
+    const TcpParse parse = parse_tcp(transport);
+    if (parse.error || !parse.header.options.md5) {
+        return;
+    }
+    BufferPool pool(1u << 20);
+    SliceList payload;
+    const Bytes text = Bytes(transport).subspan(parse.header.header_length);
+    if (!text.empty()) {
+        payload.push_back(pool.copy(text));
+    }
+    const Md5Digest digest = tcp::md5_signature(head.source, head.destination, parse.header,
+                                                parse.header.header_length, payload, key);
+    std::size_t option = 20;
+    while (std::to_integer<unsigned>(transport[option]) != 19) {
+        const auto kind = std::to_integer<unsigned>(transport[option]);
+        option += kind <= 1 ? 1 : std::to_integer<std::size_t>(transport[option + 1]);
+    }
+    std::ranges::copy(digest, transport.begin() + static_cast<std::ptrdiff_t>(option) + 2);
+    transport[16] = transport[17] = std::byte{0};
+    put_checksum(head, kProtocolTcp, transport, 16);
+}
+
+void spoil(const OwnMarks& own, const IpHead& head, std::vector<std::byte>& packet) {
+    const MutableBytes transport = MutableBytes(packet).subspan(ip_size(head));
+    if (own.data_offset) {
+        const unsigned rest = std::to_integer<unsigned>(transport[12]) & 0xfU;
+        transport[12] = static_cast<std::byte>(unsigned{*own.data_offset} << 4 | rest);
+        transport[16] = transport[17] = std::byte{0};
+        put_checksum(head, kProtocolTcp, transport, 16);
+    }
+    if (own.bad_checksum) {
+        transport[16] ^= std::byte{0x80};
+    }
+}
+
 std::vector<std::byte> build_udp(const IpHead& head, const Ports& ports, std::uint32_t length) {
     const std::size_t size = 8 + std::size_t{length};
     if (!fits(head, size)) {

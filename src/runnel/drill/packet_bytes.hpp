@@ -13,6 +13,7 @@
 #include "runnel/base/time.hpp"
 #include "runnel/drill/script.hpp"
 #include "runnel/observe/decision.hpp"
+#include "runnel/tcp/signature/md5_signature.hpp"
 #include "runnel/wire/address.hpp"
 
 namespace runnel::drill {
@@ -52,6 +53,10 @@ struct SeenPacket {
 /// to a multiple of four with EOL; more than 40 bytes of them, or more than 64 KiB in all, give an empty vector.
 [[nodiscard]] std::vector<std::byte> build_tcp(const IpHead& head, const Ports& ports,
                                                const TcpPacket& packet);
+/// Writes the right signature (RFC 2385) into the MD5 option of a packet that build_tcp has made.
+void sign_tcp(const IpHead& head, std::vector<std::byte>& packet, const tcp::Md5Key& key);
+/// What `own` says is wrong with it: its data offset, its checksum.
+void spoil(const OwnMarks& own, const IpHead& head, std::vector<std::byte>& packet);
 [[nodiscard]] std::vector<std::byte> build_udp(const IpHead& head, const Ports& ports,
                                                std::uint32_t length);
 [[nodiscard]] std::vector<std::byte> build_icmp(const IpHead& head, const IcmpOnWire& message);

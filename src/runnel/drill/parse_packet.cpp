@@ -67,6 +67,7 @@ std::size_t Parser::packet_end(std::size_t from) const {
 bool Parser::unsupported(Packet& out, std::size_t from, std::string reason) {
     at_ = packet_end(at_);
     out.marks = {};
+    out.own = {};
     out.ports.reset();
     out.what = UnsupportedPacket{one_line(text_.substr(from, at_ - from)), std::move(reason)};
     return true;
@@ -86,7 +87,7 @@ bool Parser::packet(Packet& out) {
         const std::string_view rest = text_.substr(inside);
         const bool quote = !rest.empty() && peek() == '[' &&
                            (is_digit(rest.front()) || leading_word(rest) == "udp");
-        if (!(quote ? icmp_quote(echoed) : marks(out.marks))) {
+        if (!(quote ? icmp_quote(echoed) : marks(out))) {
             return false;
         }
         skip_space();
@@ -114,7 +115,7 @@ bool Parser::packet(Packet& out) {
     return tcp(out, from);
 }
 
-bool Parser::marks(IpMarks& out) {
+bool Parser::marks(Packet& out) {
     const std::string_view close = peek() == '[' ? "]" : ")";
     ++at_;
     while (true) {
@@ -130,7 +131,45 @@ bool Parser::marks(IpMarks& out) {
     }
 }
 
-bool Parser::mark(IpMarks& out) {
+/// Behind `from` and `to`; an address ends where no letter of one follows.
+bool Parser::mark_address(std::optional<IpAddress>& out) {
+    skip_space();
+    std::size_t end = at_;
+    while (end < text_.size() && (is_word(text_[end]) || text_[end] == '.' || text_[end] == ':')) {
+        ++end;
+    }
+    out = parse_ip_address(text_.substr(at_, end - at_));
+    if (!out) {
+        return fail(fmt::format("expected an IP address, but here is {}", found()));
+    }
+    at_ = end;
+    return true;
+}
+
+bool Parser::own_mark(std::string_view word, OwnMarks& out) {
+    if (word == "badsum") {
+        out.bad_checksum = true;
+        return true;
+    }
+    if (word == "doff") {
+        return number(out.data_offset, 15, "doff");
+    }
+    if (word == "from") {
+        return mark_address(out.from);
+    }
+    if (word == "to") {
+        return mark_address(out.to);
+    }
+    std::uint64_t times = 0;
+    if (!number(times, OwnMarks::kMostTimes, "times")) {
+        return false;
+    }
+    out.times = std::max(1u, static_cast<std::uint32_t>(times));
+    return true;
+}
+
+bool Parser::mark(Packet& packet) {
+    IpMarks& out = packet.marks;
     static constexpr std::array<std::pair<std::string_view, EcnMark>, 5> kEcn{{
         {"noecn", EcnMark::noecn},
         {"ect0", EcnMark::ect0},
@@ -156,9 +195,13 @@ bool Parser::mark(IpMarks& out) {
     if (word == "flowlabel") {
         return number(out.flow_label, 0xfffff, "flowlabel");
     }
+    if (word == "badsum" || word == "doff" || word == "from" || word == "to" || word == "times") {
+        return own_mark(word, packet.own);
+    }
     at_ = begin;
     return fail(fmt::format("expected an IP mark, but here is {}", found()),
-                "IP marks are noecn, ect0, ect1, ect01, ce, tos N, ttl N and flowlabel N");
+                "IP marks are noecn, ect0, ect1, ect01, ce, tos N, ttl N, flowlabel N, badsum, "
+                "doff N, from ADDRESS, to ADDRESS and times N");
 }
 
 bool Parser::ports(Packet& out) {

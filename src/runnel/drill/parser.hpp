@@ -70,8 +70,10 @@ private:
     bool packet(Packet& out);
     bool unsupported(Packet& out, std::size_t from, std::string reason);
     [[nodiscard]] std::size_t packet_end(std::size_t from) const;
-    bool marks(IpMarks& out);
-    bool mark(IpMarks& out);
+    bool marks(Packet& out);
+    bool mark(Packet& packet);
+    bool own_mark(std::string_view word, OwnMarks& out);
+    bool mark_address(std::optional<IpAddress>& out);
     bool ports(Packet& out);
     bool tcp(Packet& out, std::size_t from);
     bool flags(TcpPacket& out);

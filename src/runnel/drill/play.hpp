@@ -2,6 +2,7 @@
 // injected and expected, play_calls.cpp the calls, play_commands.cpp shell lines and code sections.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "runnel/drill/calls.hpp"
 #include "runnel/drill/code.hpp"
+#include "runnel/drill/commands.hpp"
 #include "runnel/drill/flows.hpp"
 #include "runnel/drill/machine.hpp"
 #include "runnel/drill/match.hpp"
@@ -46,6 +48,7 @@ private:
     // Time and order (runner.cpp).
     bool configure();
     bool play(const Event& event);
+    [[nodiscard]] Duration slack(Instant when) const;
     [[nodiscard]] Window window_of(const EventTime& time) const;
     [[nodiscard]] Instant at(Duration script_time) const { return origin_ + script_time; }
     [[nodiscard]] Duration script_time(Instant instant) const { return instant - origin_; }
@@ -62,11 +65,14 @@ private:
     // Packets (play_packets.cpp).
     bool inject(const Event& event, const Packet& packet);
     bool inject_tcp(const Event& event, const Packet& packet, const TcpPacket& tcp);
+    void sign_if_asked(const TcpPacket& tcp, const IpHead& head,
+                       std::vector<std::byte>& bytes) const;
     bool inject_udp(const Packet& packet, const UdpPacket& udp);
     bool inject_icmp(const Event& event, const Packet& packet, const IcmpPacket& icmp);
     Flow& inbound_flow(const Packet& packet, bool new_connection);
-    [[nodiscard]] IpHead head_for(const Flow& flow, const IpMarks& marks) const;
+    [[nodiscard]] IpHead head_for(const Flow& flow, const Packet& packet) const;
     bool expect(const Event& event, const Packet& packet);
+    bool expect_one(const Event& event, const Packet& packet, const Window& window);
     bool wait_for_packet(Instant last);
     SeenPacket take_packet(const Packet& expected, Flow*& flow);
     void gather(const Packet& expected, SeenPacket& seen, Flow& flow, Instant last);
@@ -82,7 +88,8 @@ private:
     void after_call(const Syscall& syscall);
 
     // Commands and code (play_commands.cpp).
-    void configure_by(const Command& command, MachineConfig& config);
+    bool configure_by(const ShellCommand& piece);
+    void configure_by(const Command& command);
     bool command(const Event& event, const Command& command);
     bool code(const Event& event, const Code& code);
 
@@ -92,6 +99,7 @@ private:
     Verdict& verdict_;
     Duration tolerance_;
     MatchRules rules_;
+    MachineConfig config_;
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<Calls> calls_;
     Flows flows_;
@@ -104,6 +112,8 @@ private:
     std::uint16_t next_peer_port_ = 40'000;
     std::uint64_t steps_ = 0;
     CodeContext code_;
+    std::array<std::uint64_t, kDecisionCount>
+        asked_{};              ///< plans that code sections have looked at
     bool configuring_ = true;      ///< no event but commands so far
     bool goes_with_last_ = false;  ///< --batched: the host was not asked since the event before
     bool over_ = false;

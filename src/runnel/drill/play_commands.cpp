@@ -53,29 +53,36 @@ bool set_by_route(const ShellCommand::Setting& setting, MachineConfig& config) {
 
 }  // namespace
 
-/// Before the host exists its configuration follows the script.
-void Play::configure_by(const Command& command, MachineConfig& config) {
-    for (const ShellCommand& piece : classify(command)) {
-        bool taken =
-            piece.kind == Kind::nothing || piece.kind == Kind::print || piece.kind == Kind::query;
-        if (piece.kind == Kind::defaults) {
-            config.host.tcp = script_defaults();
-            taken = true;
-        } else if (piece.kind == Kind::configure) {
-            taken = true;
-            for (const ShellCommand::Setting& setting : piece.settings) {
-                if (!set_by_name(config.host.tcp, last_part(setting.name), setting.value)) {
-                    verdict_.notes.push_back(fmt::format("skipped: {} = {}: no such setting here",
-                                                         setting.name, setting.value));
-                }
-            }
-        } else if (piece.kind == Kind::route) {
-            taken = !piece.settings.empty();
-            for (const ShellCommand::Setting& setting : piece.settings) {
-                taken = set_by_route(setting, config) && taken;
+/// A shell line's settings over `config_`; false: it is not about those.
+bool Play::configure_by(const ShellCommand& piece) {
+    if (piece.kind == Kind::defaults) {
+        config_.host.tcp = script_defaults();
+        config_.host.tcp.super_segments = false;
+        return true;
+    }
+    if (piece.kind == Kind::configure) {
+        for (const ShellCommand::Setting& setting : piece.settings) {
+            if (last_part(setting.name) == "accept_local") {
+                config_.host.ip.accept_local = setting.value != "0";  // before the host exists
+            } else if (!set_by_name(config_.host.tcp, last_part(setting.name), setting.value)) {
+                verdict_.notes.push_back(fmt::format("skipped: {} = {}: no such setting here",
+                                                     setting.name, setting.value));
             }
         }
-        if (!taken) {
+        return true;
+    }
+    bool taken = piece.kind == Kind::route && !piece.settings.empty();
+    for (const ShellCommand::Setting& setting : piece.settings) {
+        taken = taken && set_by_route(setting, config_);
+    }
+    return taken || piece.kind == Kind::nothing || piece.kind == Kind::print ||
+           piece.kind == Kind::query;
+}
+
+/// Before the host exists its configuration follows the script.
+void Play::configure_by(const Command& command) {
+    for (const ShellCommand& piece : classify(command)) {
+        if (!configure_by(piece)) {
             verdict_.notes.push_back(fmt::format("skipped: {}", piece.text));
         }
     }
@@ -100,8 +107,9 @@ bool Play::command(const Event& event, const Command& command) {
                 }
             }
             verdict_.notes.push_back(std::move(counters));
-        } else if (piece.kind != Kind::nothing && piece.kind != Kind::print &&
-                   piece.kind != Kind::query) {
+        } else if (configure_by(piece)) {
+            machine_->host().tcp().configure(config_.host.tcp);
+        } else {
             verdict_.notes.push_back(fmt::format("skipped at {}: {}", event.at.line, piece.text));
         }
     }
@@ -115,12 +123,24 @@ bool Play::code(const Event& event, const Code& code) {
                                              : fail(program.error().at, program.error().message);
     }
     std::optional<TcpInfo> info;
+    std::optional<Decision> plan;
     if (const auto socket = calls_->info_socket()) {
+        if (const auto status = machine_->sockets().tcp_info(*socket)) {
+            plan = status->plan;
+        }
         if (const auto got = machine_->sockets().linux_tcp_info(*socket, machine_->now())) {
             info = *got;
         }
     }
-    code_.lookup = [&info](std::string_view name) -> std::optional<CodeValue> {
+    code_.lookup = [&](std::string_view name) -> std::optional<CodeValue> {
+        if (name == "runnel_plan" && plan) {
+            // What the connection would do next, which some answers are only given when asked.
+            asked_[static_cast<std::size_t>(*plan)] += 1;
+            return CodeValue(std::string(describe(*plan).name));
+        }
+        if (const auto decision = find_decision(name)) {
+            return code_number(machine_->host().recorder().count(*decision));
+        }
         return info ? tcp_info_value(*info, name) : std::nullopt;
     };
     const auto done = run_code(*program, code_);

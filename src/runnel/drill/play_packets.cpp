@@ -63,10 +63,11 @@ Flow& Play::inbound_flow(const Packet& packet, bool new_connection) {
     return flows_.add(flow);
 }
 
-IpHead Play::head_for(const Flow& flow, const IpMarks& marks) const {
+IpHead Play::head_for(const Flow& flow, const Packet& packet) const {
+    const IpMarks& marks = packet.marks;
     IpHead head;
-    head.source = flow.peer.address;
-    head.destination = flow.host.address;
+    head.source = packet.own.from.value_or(flow.peer.address);
+    head.destination = packet.own.to.value_or(flow.host.address);
     head.traffic_class = marks.tos.value_or(0);
     if (marks.ecn && *marks.ecn != EcnMark::ect01) {
         head.traffic_class = static_cast<std::uint8_t>((head.traffic_class & 0xfc) |
@@ -92,8 +93,8 @@ bool Play::inject_tcp(const Event& event, const Packet& packet, const TcpPacket&
         flow.una = wire.ack;
     }
     flow.over = flow.over || tcp.flags.rst();
-    const std::vector<std::byte> bytes =
-        build_tcp(head_for(flow, packet.marks), {flow.peer.port, flow.host.port}, wire);
+    const IpHead head = head_for(flow, packet);
+    std::vector<std::byte> bytes = build_tcp(head, {flow.peer.port, flow.host.port}, wire);
     if (bytes.empty()) {
         return options_size(tcp.options) > 40
                    ? fail(event.at, "its TCP options take more than 40 bytes")
@@ -104,14 +105,27 @@ bool Play::inject_tcp(const Event& event, const Packet& packet, const TcpPacket&
         const auto headers = static_cast<std::uint32_t>(bytes.size()) - tcp.sequence.length;
         gso_size = static_cast<std::uint16_t>(settings_.mss.value_or(settings_.mtu - headers));
     }
-    machine_->inject(bytes, gso_size);
+    sign_if_asked(tcp, head, bytes);
+    spoil(packet.own, head, bytes);
+    machine_->inject(bytes, gso_size, packet.own.times);
     return true;
+}
+
+/// `md5` without digits: the signature that is right, of the key that the script has set last.
+void Play::sign_if_asked(const TcpPacket& tcp, const IpHead& head,
+                         std::vector<std::byte>& bytes) const {
+    const auto asked = std::ranges::any_of(tcp.options, [](const TcpOption& option) {
+        return option.kind == TcpOption::Kind::md5 && option.bytes.empty();
+    });
+    if (asked && calls_->md5_key()) {
+        sign_tcp(head, bytes, *calls_->md5_key());
+    }
 }
 
 bool Play::inject_udp(const Packet& packet, const UdpPacket& udp) {
     Flow& flow = inbound_flow(packet, false);
     machine_->inject(
-        build_udp(head_for(flow, packet.marks), {flow.peer.port, flow.host.port}, udp.length), 0);
+        build_udp(head_for(flow, packet), {flow.peer.port, flow.host.port}, udp.length), 0);
     return true;
 }
 
@@ -153,7 +167,7 @@ bool Play::inject_icmp(const Event& event, const Packet& packet, const IcmpPacke
         }
         message.body = build_quote(quoted, flow->tcp ? kProtocolTcp : kProtocolUdp, length, first);
     }
-    IpHead head = head_for(*flow, packet.marks);
+    IpHead head = head_for(*flow, packet);
     machine_->inject(build_icmp(head, message), 0);
     return true;
 }
@@ -231,6 +245,14 @@ void Play::check_times(const Window& window, const SeenPacket& seen, Instant las
 
 bool Play::expect(const Event& event, const Packet& packet) {
     const Window window = window_of(event.time);
+    bool well = true;
+    for (std::uint32_t i = 0; i < packet.own.times && well; ++i) {
+        well = expect_one(event, packet, window);
+    }
+    return well;
+}
+
+bool Play::expect_one(const Event& event, const Packet& packet, const Window& window) {
     if (!wait_for_packet(window.last)) {
         return nothing_came(event, window);
     }
@@ -279,7 +301,8 @@ bool Play::nothing_came(const Event& event, const Window& window) {
     }
     std::vector<std::string> details;
     if (const auto socket = calls_->info_socket()) {
-        if (const auto status = machine_->sockets().tcp_info(*socket)) {
+        const auto status = machine_->sockets().tcp_info(*socket);
+        if (status && status->state != tcp::State::listen && status->state != tcp::State::closed) {
             const DecisionText& plan = describe(status->plan);
             details.push_back(fmt::format("what it would do next: {}: {} ({})", plan.name,
                                           plan.sentence, plan.clause));

@@ -97,7 +97,7 @@ std::string sequence(const SequenceRange& range) {
     return fmt::format("{}:{}({})", range.first, range.last, range.length);
 }
 
-std::string marks(const IpMarks& marks) {
+std::string marks(const IpMarks& marks, const OwnMarks& own) {
     static constexpr std::string_view kEcn[] = {"noecn", "ect1", "ect0", "ce", "ect01"};
     std::string out;
     const auto add = [&out](const std::string& mark) { out += (out.empty() ? "[" : ", ") + mark; };
@@ -112,6 +112,21 @@ std::string marks(const IpMarks& marks) {
     }
     if (marks.flow_label) {
         add(fmt::format("flowlabel {:#x}", *marks.flow_label));
+    }
+    if (own.bad_checksum) {
+        add("badsum");
+    }
+    if (own.data_offset) {
+        add(fmt::format("doff {}", *own.data_offset));
+    }
+    if (own.from) {
+        add("from " + to_string(*own.from));
+    }
+    if (own.to) {
+        add("to " + to_string(*own.to));
+    }
+    if (own.times != 1) {
+        add(fmt::format("times {}", own.times));
     }
     return out.empty() ? out : out + "] ";
 }
@@ -234,7 +249,7 @@ std::string print(const TcpPacket& packet) {
 
 std::string print(const Packet& packet) {
     std::string out = packet.direction == Direction::inbound ? "< " : "> ";
-    out += marks(packet.marks);
+    out += marks(packet.marks, packet.own);
     const auto* message = std::get_if<IcmpPacket>(&packet.what);
     out += message == nullptr ? "" : quoted_packet(*message);
     if (packet.ports) {

@@ -40,7 +40,7 @@ Play::Play(const Script& script, const RunOptions& options, const Settings& sett
 
 /// The host as the settings, the profile and the shell lines before the first packet or call want it.
 bool Play::configure() {
-    MachineConfig config;
+    MachineConfig& config = config_;
     config.mtu = settings_.mtu;
     config.capture = options_.capture;
     config.host.name = "drill";
@@ -49,14 +49,14 @@ bool Play::configure() {
     config.host.ip.dad_transmits = 0;
     config.host.ip.router_solicitations = 0;
     for (const Command& command : script_.init) {
-        configure_by(command, config);
+        configure_by(command);
     }
     for (const Event& event : script_.events) {
         const auto* command = std::get_if<Command>(&event.what);
         if (command == nullptr) {
             break;
         }
-        configure_by(*command, config);
+        configure_by(*command);
     }
     config.host.tcp.super_segments = false;
     const bool v6 = settings_.ip_version == IpVersion::ipv6;
@@ -94,8 +94,19 @@ void Play::run() {
     }
     verdict_.time = script_time(machine_->now());
     for (std::size_t i = 0; i < kDecisionCount; ++i) {
-        verdict_.counts[i] = machine_->host().recorder().count(static_cast<Decision>(i));
+        verdict_.counts[i] =
+            machine_->host().recorder().count(static_cast<Decision>(i)) + asked_[i];
     }
+}
+
+/// How far off an event at `when` may be: --tolerance_usecs, or --tolerance_percent of the time since the one before.
+Duration Play::slack(Instant when) const {
+    if (options_.strict || when <= previous_) {
+        return tolerance_;
+    }
+    const auto share = static_cast<std::int64_t>(static_cast<double>((when - previous_).ns) *
+                                                 settings_.tolerance_percent / 100);
+    return std::max(tolerance_, nanoseconds(share));
 }
 
 Play::Window Play::window_of(const EventTime& time) const {
@@ -103,7 +114,8 @@ Play::Window Play::window_of(const EventTime& time) const {
         return {machine_->now(), previous_ - tolerance_, machine_->now() + kLongestWait};
     }
     const Instant zero = time.is_relative() ? previous_ : origin_;
-    return {zero + time.start, zero + time.start - tolerance_, zero + time.end + tolerance_};
+    return {zero + time.start, zero + time.start - slack(zero + time.start),
+            zero + time.end + slack(zero + time.end)};
 }
 
 bool Play::play(const Event& event) {
@@ -238,7 +250,7 @@ Verdict run_script(const Script& script, const RunOptions& options) {
         refuse(*unsupported);
         return verdict;
     }
-    const auto settings = settings_of(script);
+    const auto settings = settings_of(script, options.more);
     if (!settings) {
         refuse(settings.error());
         return verdict;

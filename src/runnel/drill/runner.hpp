@@ -20,6 +20,7 @@ struct RunOptions {
     bool strict = false;
     /// What the host sends behind the last line is a failure.
     bool silence = true;
+    std::vector<Option> more;  ///< over those at a script's head
     /// A pcapng of the run is appended; nullptr: none.
     std::vector<std::byte>* capture = nullptr;
 };

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "runnel/base/time.hpp"
+#include "runnel/wire/address.hpp"
 #include "runnel/wire/tcp_segment.hpp"
 
 namespace runnel::drill {
@@ -175,6 +176,21 @@ struct IpMarks {
     [[nodiscard]] bool empty() const { return *this == IpMarks{}; }
 };
 
+/// Runnel's own marks, of what no well-behaved packet is: `[badsum]`, `[doff 4]`, `[from 10.0.0.1, to 10.0.0.255]`, and
+/// `[times 3]`: the line stands for so many of it, which are injected in one batch.
+struct OwnMarks {
+    static constexpr std::uint32_t kMostTimes = 10'000;
+
+    bool bad_checksum = false;
+    std::optional<std::uint8_t>
+        data_offset;  ///< of the TCP header as it is said to be, 32-bit words
+    std::optional<IpAddress> from;
+    std::optional<IpAddress> to;
+    std::uint32_t times = 1;
+
+    bool operator==(const OwnMarks&) const = default;
+};
+
 /// `5000 > 80` before a packet's flags: ports other than the last connection's.
 struct Ports {
     std::uint16_t source = 0;
@@ -288,6 +304,7 @@ struct UnsupportedPacket {
 struct Packet {
     Direction direction = Direction::inbound;
     IpMarks marks;
+    OwnMarks own;
     std::optional<Ports> ports;
     std::variant<TcpPacket, UdpPacket, IcmpPacket, UnsupportedPacket> what;
 

@@ -7,6 +7,7 @@
 
 #include "runnel/drill/text.hpp"
 #include "runnel/tcp/names.hpp"
+#include "runnel/tcp/open/fast_open.hpp"
 
 namespace runnel::drill {
 namespace {
@@ -331,7 +332,29 @@ Result<void, Trouble> apply_option(const Option& option, Settings& settings) {
                  Trouble::Kind::unsupported);
 }
 
-Result<Settings, Trouble> settings_of(const Script& script) {
+Defines suite_defines(const Settings& settings) {
+    const bool v6 = settings.ip_version == IpVersion::ipv6;
+    FourTuple tuple;
+    tuple.local.address =
+        settings.local_ip.value_or(*parse_ip_address(v6 ? "fd3d:fa7b:d17d::1" : "192.168.0.1"));
+    tuple.remote.address =
+        settings.remote_ip.value_or(*parse_ip_address(v6 ? "2001:db8::1" : "192.0.2.1"));
+    const auto cookie = [&tuple](const SipKey& key) {
+        std::string text;
+        for (const std::byte octet : tcp::fast_open_cookie(key, tuple).cookie()) {
+            text += fmt::format("{:02x}", std::to_integer<unsigned>(octet));
+        }
+        return text;
+    };
+    // a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4, each word in little endian.
+    constexpr SipKey kUsual{0xb2b2b2b2a1a1a1a1, 0xd4d4d4d4c3c3c3c3};
+    return {{"TFO_COOKIE", cookie(kUsual)},
+            {"TFO_COOKIE_ZERO", cookie(SipKey{0, 0})},
+            {"CMSG_LEVEL_IP", v6 ? "SOL_IPV6" : "SOL_IP"},
+            {"CMSG_TYPE_RECVERR", v6 ? "IPV6_RECVERR" : "IP_RECVERR"}};
+}
+
+Result<Settings, Trouble> settings_of(const Script& script, std::span<const Option> more) {
     Settings settings;
     for (const Option& option : script.options) {
         if (auto done = apply_option(option, settings); !done) {
@@ -341,6 +364,11 @@ Result<Settings, Trouble> settings_of(const Script& script) {
                 fmt::format("--{}{}{}", option.name, option.value.empty() ? "" : "=", option.value);
             trouble.at.column = 1;
             return std::unexpected(std::move(trouble));
+        }
+    }
+    for (const Option& option : more) {
+        if (auto done = apply_option(option, settings); !done) {
+            return std::unexpected(std::move(done.error()));
         }
     }
     return settings;

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "runnel/base/result.hpp"
 #include "runnel/base/time.hpp"
+#include "runnel/drill/parse.hpp"
 #include "runnel/drill/script.hpp"
 #include "runnel/drill/trouble.hpp"
 #include "runnel/tcp/config.hpp"
@@ -68,7 +70,12 @@ struct Settings {
 
 /// The script's options over the defaults; a later one wins. Trouble: a value that is none, or (kind unsupported) an
 /// option that needs a wire server or a shared object.
-[[nodiscard]] Result<Settings, Trouble> settings_of(const Script& script);
+/// `more`, of a command line, wins over both.
+[[nodiscard]] Result<Settings, Trouble> settings_of(const Script& script,
+                                                    std::span<const Option> more = {});
+/// What the runner of Linux' own scripts defines for them: TFO_COOKIE and TFO_COOKIE_ZERO (cookies for the two addresses
+/// under defaults.sh' key and a key of zeros), CMSG_LEVEL_IP and CMSG_TYPE_RECVERR.
+[[nodiscard]] Defines suite_defines(const Settings& settings);
 /// One option over `settings`, e.g. from a command line.
 [[nodiscard]] Result<void, Trouble> apply_option(const Option& option, Settings& settings);
 

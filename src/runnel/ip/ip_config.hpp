@@ -15,6 +15,9 @@ struct IpConfig {
     std::uint8_t hop_limit =
         64;  ///< of packets the layer makes itself; Linux: net.ipv4.ip_default_ttl
 
+    /// A packet from outside may have a source of this host's own (IPv4); Linux: net.ipv4.conf.all.accept_local
+    bool accept_local = false;
+
     // --- reassembly (RFC 791 §3.2, RFC 8200 §4.5)
     // ----------------------------------------------------
     Duration reassembly_time_v4 = seconds(30);         ///< Linux: net.ipv4.ipfrag_time

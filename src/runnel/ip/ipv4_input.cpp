@@ -46,7 +46,7 @@ Decision check_addresses(const IpState& ip, const Ipv4Header& header, bool from_
         if (header.destination.is_loopback()) {
             return Decision::ip_drop_martian_destination;
         }
-        if (ip.addresses.is_local(header.source)) {
+        if (!ip.config.accept_local && ip.addresses.is_local(header.source)) {
             return Decision::ip_drop_own_source;
         }
     }

@@ -323,4 +323,8 @@ const TcpConfig& Stack::config() const {
     return state_->config();
 }
 
+void Stack::configure(const TcpConfig& config) {
+    state_->configure(config);
+}
+
 }  // namespace runnel::tcp

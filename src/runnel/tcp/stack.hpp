@@ -290,6 +290,9 @@ public:
     void take_events(std::vector<UserEvent>& out);
 
     [[nodiscard]] const TcpConfig& config() const;
+    /// As sysctl on a running host: what is asked for from now on has the new values; what has been copied or armed
+    /// (a listener's backlog, a timer) stays.
+    void configure(const TcpConfig& config);
 
 private:
     friend class Inspection;  // inspection.hpp

@@ -89,6 +89,7 @@ public:
     [[nodiscard]] TableSizes sizes() const;
     void take_events(std::vector<UserEvent>& out);
     [[nodiscard]] const TcpConfig& config() const { return config_; }
+    void configure(const TcpConfig& config) { config_ = config; }
 
 private:
     static void abort_orphan(Tcb& tcb, Effects& effects);
@@ -138,7 +139,7 @@ private:
     void rearm(Connection& connection, Instant now);
     void on_deadline(Connection& connection, Instant now);
 
-    const TcpConfig config_;
+    TcpConfig config_;
     BufferPool& pool_;
     FlightRecorder& recorder_;
     Ring<ControlSegment> control_;

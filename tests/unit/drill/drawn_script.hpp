@@ -109,6 +109,17 @@ private:
             out.marks.ttl = maybe<std::uint8_t>(256);
             out.marks.flow_label = maybe<std::uint32_t>(1u << 20);
         }
+        if (chance(6)) {
+            out.own.bad_checksum = chance(2);
+            out.own.data_offset = maybe<std::uint8_t>(16);
+            if (chance(2)) {
+                out.own.from = IpAddress::v4(static_cast<std::uint32_t>(random_.next()));
+            }
+            if (chance(2)) {
+                out.own.to = *parse_ip_address("fd3d:fa7b:d17d::2");
+            }
+            out.own.times = static_cast<std::uint32_t>(random_.below(9)) + 1;
+        }
         if (chance(4)) {
             out.ports = Ports{static_cast<std::uint16_t>(random_.next()),
                               static_cast<std::uint16_t>(random_.next())};

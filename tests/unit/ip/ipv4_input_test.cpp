@@ -147,6 +147,13 @@ TEST(Ipv4Input, ABadOptionIsToldWithItsPlace) {  // RFC 1122 §3.2.2.5
     EXPECT_EQ(message.message.pointer(), 22);
 }
 
+TEST(Ipv4Input, AnOwnSourceIsLetInWhereLocalOnesAreAccepted) {  // net.ipv4.conf.all.accept_local
+    IpConfig config = Bench::quiet();
+    config.accept_local = true;
+    Bench bench(Bench::raw(), config);
+    EXPECT_FALSE(nothing(bench.input(ipv4("10.0.0.1", "10.0.0.1", kTcp, pattern(20)))));
+}
+
 // Proves: MUST-63
 TEST(Ipv4Input, MartianSourcesAreDropped) {  // RFC 1122 §3.2.1.3
     Bench bench;
