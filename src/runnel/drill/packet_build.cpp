@@ -230,8 +230,7 @@ void sign_tcp(const IpHead& head, std::vector<std::byte>& packet, const tcp::Md5
         option += kind <= 1 ? 1 : std::to_integer<std::size_t>(transport[option + 1]);
     }
     std::ranges::copy(digest, transport.begin() + static_cast<std::ptrdiff_t>(option) + 2);
-    transport[16] = transport[17] = std::byte{0};
-    put_checksum(head, kProtocolTcp, transport, 16);
+    write_transport_checksum(head.source, head.destination, kProtocolTcp, transport, 16);
 }
 
 void spoil(const OwnMarks& own, const IpHead& head, std::vector<std::byte>& packet) {
@@ -239,8 +238,7 @@ void spoil(const OwnMarks& own, const IpHead& head, std::vector<std::byte>& pack
     if (own.data_offset) {
         const unsigned rest = std::to_integer<unsigned>(transport[12]) & 0xfU;
         transport[12] = static_cast<std::byte>(unsigned{*own.data_offset} << 4 | rest);
-        transport[16] = transport[17] = std::byte{0};
-        put_checksum(head, kProtocolTcp, transport, 16);
+        write_transport_checksum(head.source, head.destination, kProtocolTcp, transport, 16);
     }
     if (own.bad_checksum) {
         transport[16] ^= std::byte{0x80};

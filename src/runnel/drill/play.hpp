@@ -113,7 +113,7 @@ private:
     std::uint64_t steps_ = 0;
     CodeContext code_;
     std::array<std::uint64_t, kDecisionCount>
-        asked_{};              ///< plans that code sections have looked at
+        asked_{};                  ///< plans that code sections have looked at
     bool configuring_ = true;      ///< no event but commands so far
     bool goes_with_last_ = false;  ///< --batched: the host was not asked since the event before
     bool over_ = false;
