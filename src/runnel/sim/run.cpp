@@ -494,14 +494,12 @@ void Simulation::violate(Violation violation) {
     }
 }
 
-void Simulation::called(std::uint16_t flow, NodeId host, SocketId socket) {
+void Simulation::called(std::uint16_t flow, NodeId host, const FourTuple& tuple) {
     Event event{.kind = EventKind::call, .host = host};
     event.flow = flow;
     event.first_record = event.end_record = machines_[host]->life->host.recorder().next_number();
-    const auto local = sockets(host).local_endpoint(socket);
-    const auto remote = sockets(host).remote_endpoint(socket);
-    if (!socket.is_none() && local && remote) {
-        connection_of(event, {*local, *remote});
+    if (tuple.local.port != 0) {
+        connection_of(event, tuple);
     }
     tell(event);
 }

@@ -106,8 +106,8 @@ public:
     /// Whether the flow's application is to close (false) or abort (true) in the wake-up that it is in: the
     /// fault close_in_callback. Ask once a wake-up.
     [[nodiscard]] std::optional<bool> close_in_callback(std::uint16_t flow);
-    /// Tells observers that an application has made a call; `socket` may be none.
-    void called(std::uint16_t flow, NodeId host, SocketId socket);
+    /// Tells observers that an application has made a call on a connection; port 0: it has none any more.
+    void called(std::uint16_t flow, NodeId host, const FourTuple& tuple);
     /// The same in full, to those who want to know.
     void calling(const Call& call) {
         if (calls_wanted_) {

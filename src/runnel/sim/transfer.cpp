@@ -1,75 +1,12 @@
 #include "runnel/sim/transfer.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cstring>
 
 #include "runnel/base/check.hpp"
 
 namespace runnel::sim {
 
 using tcp::Readiness;
-
-namespace {
-/// Eight octets of the pattern at a time: splitmix64's output function over seed and place.
-std::uint64_t pattern_word(std::uint64_t seed, std::uint64_t word) {
-    std::uint64_t z = (seed + 1) * 0xd605'0fa0'1c37'a1cd + word * 0x9e37'79b9'7f4a'7c15;
-    z = (z ^ (z >> 30)) * 0xbf58'476d'1ce4'e5b9;
-    z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
-    return z ^ (z >> 31);
-}
-}  // namespace
-
-std::byte pattern_octet(std::uint64_t seed, std::uint64_t offset) {
-    return static_cast<std::byte>((pattern_word(seed, offset / 8) >> (8 * (offset % 8))) & 0xff);
-}
-
-namespace {
-/// The word as it lies in memory: its lowest octet first, whatever the machine.
-std::array<std::byte, 8> octets_of(std::uint64_t word) {
-    if constexpr (std::endian::native == std::endian::big) {
-        word = std::byteswap(word);
-    }
-    return std::bit_cast<std::array<std::byte, 8>>(word);
-}
-}  // namespace
-
-void fill_pattern(std::uint64_t seed, std::uint64_t offset, MutableBytes out) {
-    std::size_t i = 0;
-    for (; i < out.size() && (offset + i) % 8 != 0; ++i) {
-        out[i] = pattern_octet(seed, offset + i);
-    }
-    for (; i + 8 <= out.size(); i += 8) {
-        const auto word = octets_of(pattern_word(seed, (offset + i) / 8));
-        std::memcpy(out.data() + i, word.data(), word.size());
-    }
-    for (; i < out.size(); ++i) {
-        out[i] = pattern_octet(seed, offset + i);
-    }
-}
-
-std::size_t compare_pattern(std::uint64_t seed, std::uint64_t offset, Bytes bytes) {
-    std::size_t i = 0;
-    const auto same = [&] { return bytes[i] == pattern_octet(seed, offset + i); };
-    for (; i < bytes.size() && (offset + i) % 8 != 0; ++i) {
-        if (!same()) {
-            return i;
-        }
-    }
-    for (; i + 8 <= bytes.size(); i += 8) {
-        const auto word = octets_of(pattern_word(seed, (offset + i) / 8));
-        if (std::memcmp(bytes.data() + i, word.data(), word.size()) != 0) {
-            break;
-        }
-    }
-    for (; i < bytes.size(); ++i) {
-        if (!same()) {
-            return i;
-        }
-    }
-    return bytes.size();
-}
 
 void Transfers::remember(HostId host, SocketId socket, Place place) {
     places_[{host, socket.packed()}] = place;

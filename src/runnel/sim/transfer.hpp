@@ -9,15 +9,10 @@
 #include <vector>
 
 #include "runnel/base/random.hpp"
+#include "runnel/sim/pattern.hpp"
 #include "runnel/sim/world.hpp"
 
 namespace runnel::sim {
-
-/// The octet at `offset` of the stream with that seed, and a run of them.
-[[nodiscard]] std::byte pattern_octet(std::uint64_t seed, std::uint64_t offset);
-void fill_pattern(std::uint64_t seed, std::uint64_t offset, MutableBytes out);
-/// The index of the first byte that differs from the pattern, or `bytes.size()`.
-[[nodiscard]] std::size_t compare_pattern(std::uint64_t seed, std::uint64_t offset, Bytes bytes);
 
 struct TransferConfig {
     HostId client = 0;

@@ -41,6 +41,7 @@ struct FlowResult {
 struct SessionEnd {
     NodeId host = kNoNode;
     SocketId socket = {};
+    FourTuple tuple = {};  ///< as soon as it is known
     std::uint64_t to_send = 0, sent = 0, received = 0;
     std::uint64_t send_seed = 0, receive_seed = 0;
     std::uint32_t wakes = 0;  ///< pauses that have passed
@@ -106,6 +107,7 @@ private:
     void ended(Place place);
     // session.cpp
     void advance(Place place);
+    [[nodiscard]] MutableBytes room(std::size_t size);
     bool connected(Place place);
     bool send_some(Place place);
     bool receive_some(Place place);

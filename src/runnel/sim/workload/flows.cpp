@@ -130,10 +130,11 @@ void Workload::open_session(std::uint16_t index) {
               .error = connecting ? Errc::ok : connecting.error()};
     if (const auto local = client.local_endpoint(*socket)) {
         session.port = local->port;
-        call.connection = FourTuple{*local, to};  // a socket has no peer yet
+        session.end[0].tuple = {*local, to};
+        call.connection = session.end[0].tuple;  // a socket has no peer yet
     }
     run_.calling(call);
-    run_.called(index, flow.client, *socket);
+    run_.called(index, flow.client, session.end[0].tuple);
 }
 
 bool Workload::on_ready(NodeId host) {
@@ -141,8 +142,8 @@ bool Workload::on_ready(NodeId host) {
     if (ready_.empty()) {
         return false;
     }
-    const std::vector<ReadyEvent> events = ready_;
-    for (const ReadyEvent& event : events) {
+    for (std::size_t i = 0; i < ready_.size(); ++i) {
+        const ReadyEvent event = ready_[i];
         const Place* known = place_of(host, event.socket);
         if (known == nullptr) {
             continue;
@@ -209,11 +210,13 @@ void Workload::accept(std::uint16_t index) {
             --s;
         }
         Call call{.kind = CallKind::accept, .host = host, .flow = index, .socket = *accepted};
-        if (const auto local = sockets.local_endpoint(*accepted); local && peer) {
-            call.connection = FourTuple{*local, *peer};
+        const auto local = sockets.local_endpoint(*accepted);
+        const FourTuple tuple = local && peer ? FourTuple{*local, *peer} : FourTuple{};
+        if (local && peer) {
+            call.connection = tuple;
         }
         run_.calling(call);
-        run_.called(index, host, *accepted);
+        run_.called(index, host, tuple);
         if (s == 0 || state.sessions[s - 1].accepted || state.sessions[s - 1].end[1].closed) {
             if (s != 0 && state.sessions[s - 1].accepted && results_[index].repeated.empty()) {
                 results_[index].repeated = "a connection was accepted twice";
@@ -228,6 +231,7 @@ void Workload::accept(std::uint16_t index) {
         state.sessions[s - 1].accepted = true;
         SessionEnd& end = end_of(place);
         end.socket = *accepted;
+        end.tuple = tuple;
         end.connected = true;
         remember(host, *accepted, place);
         if (state.sessions.size() == connections_of(*state.flow) || state.client_done) {

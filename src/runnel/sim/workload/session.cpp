@@ -2,8 +2,8 @@
 // close; and what must be true of what is read.
 #include <algorithm>
 
+#include "runnel/sim/pattern.hpp"
 #include "runnel/sim/run.hpp"
-#include "runnel/sim/transfer.hpp"
 #include "runnel/sim/workload/kinds.hpp"
 
 namespace runnel::sim {
@@ -39,6 +39,14 @@ void Workload::fail(Place place, Errc error) {
         result.error[place.side] = error;
     }
     close(place);
+}
+
+/// Room for so many octets, which the next call takes back.
+MutableBytes Workload::room(std::size_t size) {
+    if (buffer_.size() < size) {
+        buffer_.resize(size);
+    }
+    return MutableBytes(buffer_).first(size);
 }
 
 /// The end has nothing more to do.
@@ -129,7 +137,7 @@ void Workload::advance(Place place) {
     if (leave.pause) {
         plan_wake(place);
     }
-    run_.called(place.flow, end.host, end.socket);
+    run_.called(place.flow, end.host, end.tuple);
     if (leave.abort) {
         abort(place);
     } else if (end.shut && end.end_seen) {
@@ -161,10 +169,11 @@ bool Workload::send_some(Place place) {
         if (end.sent >= until) {
             break;
         }
-        buffer_.resize(state.random.below(std::min<std::uint64_t>(until - end.sent, most)) + 1);
-        fill_pattern(end.send_seed, end.sent, buffer_);
-        const auto taken = sockets.send(end.socket, buffer_, {}, now);
-        tell(CallKind::write, place, buffer_.size(), taken);
+        const MutableBytes octets = room(
+            state.random.below(std::min<std::uint64_t>(until - end.sent, most)) + 1);
+        fill_pattern(end.send_seed, end.sent, octets);
+        const auto taken = sockets.send(end.socket, octets, {}, now);
+        tell(CallKind::write, place, octets.size(), taken);
         if (!taken) {
             if (taken.error() != Errc::would_block) {
                 fail(place, taken.error());
@@ -190,9 +199,9 @@ bool Workload::receive_some(Place place) {
         }
         const std::uint64_t most = std::min<std::uint64_t>(
             std::max<std::uint32_t>(state.flow->call, 1), leave.read_until - end.received);
-        buffer_.resize(state.random.below(most) + 1);
-        const auto got = sockets.receive(end.socket, buffer_, {}, run_.local_now(end.host));
-        tell(CallKind::read, place, buffer_.size(), got);
+        const MutableBytes octets = room(state.random.below(most) + 1);
+        const auto got = sockets.receive(end.socket, octets, {}, run_.local_now(end.host));
+        tell(CallKind::read, place, octets.size(), got);
         if (!got) {
             if (got.error() != Errc::would_block) {
                 fail(place, got.error());
@@ -203,7 +212,7 @@ bool Workload::receive_some(Place place) {
         if (*got == 0) {
             check_end(place);
         } else {
-            check_octets(place, Bytes(buffer_).first(*got));
+            check_octets(place, octets.first(*got));
         }
     }
     return any;

@@ -25,7 +25,8 @@ public:
     /// Counters (the RFC's table); a destination uses one of them.
     static constexpr std::size_t kCounters = 1024;
 
-    /// The counters start at values drawn from the key.
+    /// The counters start at values drawn from the key, each when it is first asked: a host costs nothing
+    /// until it opens.
     explicit EphemeralPorts(const SipKey& key);
 
     /// The next port for a connection from `local` to `remote` for which `is_free(port)`; none when
@@ -35,9 +36,9 @@ public:
     std::optional<std::uint16_t> choose(PortRange range, const IpAddress& local,
                                         const Endpoint& remote, F&& is_free) {
         const Start start = start_of(local, remote);
-        std::uint32_t& counter = counters_[start.counter];
+        std::uint32_t& taken = counters_[start.counter];
         for (std::uint32_t tries = range.size(); tries > 0; --tries) {
-            const std::uint64_t step = std::uint64_t{start.offset} + counter++;
+            const std::uint64_t step = std::uint64_t{start.offset} + (start.first + taken++);
             const auto port = static_cast<std::uint16_t>(range.low + step % range.size());
             if (is_free(port)) {
                 return port;
@@ -50,12 +51,14 @@ private:
     struct Start {
         std::uint32_t offset;  ///< F of the RFC
         std::size_t counter;   ///< G of the RFC
+        std::uint32_t first;   ///< what that counter starts at
     };
     [[nodiscard]] Start start_of(const IpAddress& local, const Endpoint& remote) const;
 
     SipKey offset_key_;
     SipKey counter_key_;
-    std::array<std::uint32_t, kCounters> counters_;
+    SipKey start_key_;
+    std::array<std::uint32_t, kCounters> counters_{};  ///< from where each started
 };
 
 }  // namespace runnel::tcp
