@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "runnel/sim/transfer.hpp"
+#include "runnel/sim/pattern.hpp"
 #include "support/two_hosts.hpp"
 
 namespace runnel::test {

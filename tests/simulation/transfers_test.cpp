@@ -3,15 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "runnel/report/capture_reader.hpp"
-#include "runnel/sim/transfer.hpp"
 #include "support/two_hosts.hpp"
+#include "simulation/transfers.hpp"
 
 namespace runnel::test {
 namespace {
 
 using sim::Outcome;
-using sim::TransferConfig;
-using sim::Transfers;
 
 constexpr std::uint64_t kMebibyte = 1u << 20;
 
@@ -314,18 +312,7 @@ TEST(Determinism, TheSameSeedGivesTheSameFrames) {
     EXPECT_NE(digest_of_run(7), digest_of_run(8));
 }
 
-/// A defect planted on purpose: the oracle must see one wrong octet.
-TEST(Oracle, SeesOneWrongOctet) {
-    std::vector<std::byte> bytes(1000);
-    sim::fill_pattern(5, 12'345, bytes);
-    EXPECT_EQ(sim::compare_pattern(5, 12'345, bytes), bytes.size());
-    EXPECT_EQ(sim::pattern_octet(5, 12'345 + 77), bytes[77]);
-    bytes[777] ^= std::byte{1};
-    EXPECT_EQ(sim::compare_pattern(5, 12'345, bytes), 777u);
-    EXPECT_LT(sim::compare_pattern(5, 12'346, bytes), 10u) << "a shift by one octet";
-    EXPECT_LT(sim::compare_pattern(6, 12'345, bytes), 10u) << "another stream";
-}
-
+/// A defect planted on purpose.
 TEST(Oracle, SeesADamagedOctetWhoseChecksumWasMadeRight) {
     TwoHostsConfig config;
     config.wire = slow_wire();

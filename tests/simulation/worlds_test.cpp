@@ -4,16 +4,14 @@
 
 #include <algorithm>
 
-#include "runnel/sim/transfer.hpp"
 #include "simulation/run_digest.hpp"
 #include "support/two_hosts.hpp"
+#include "simulation/transfers.hpp"
 
 namespace runnel::test {
 namespace {
 
 using sim::Outcome;
-using sim::TransferConfig;
-using sim::Transfers;
 
 /// One of the values given.
 template <class T>

@@ -38,54 +38,87 @@ std::uint64_t key_of(std::uint64_t seed, std::uint64_t page) {
         scattered((seed + 1) * 0xd605'0fa0'1c37'a1cd + page * 0x9e37'79b9'7f4a'7c15));
 }
 
-/// `f(index in the octets, word)` for each word that [offset, offset + size) touches; the first may begin
-/// before it. Ends early when `f` returns false.
+std::uint64_t word_at(std::uint64_t seed, std::uint64_t word) {
+    return kPage[word % kWords] ^ key_of(seed, word / kWords);
+}
+std::byte octet_at(std::uint64_t seed, std::uint64_t offset) {
+    const auto octets = std::bit_cast<std::array<std::byte, 8>>(word_at(seed, offset / 8));
+    return octets[offset % 8];
+}
+
+/// [offset, offset + size) as octets before the first whole word, whole words, and octets behind the last.
+struct Parts {
+    Parts(std::uint64_t offset, std::size_t size)
+        : head(std::min<std::size_t>((8 - offset % 8) % 8, size)),
+          words((size - head) / 8),
+          first((offset + head) / 8) {}
+    std::size_t head;
+    std::size_t words;
+    std::uint64_t first;  ///< number of the first whole word
+};
+
+/// `f(index of the first, words of the page, count, key)` for each run of whole words in one page; ends early
+/// when `f` returns false.
 template <class F>
-void each_word(std::uint64_t seed, std::uint64_t offset, std::size_t size, F&& f) {
-    for (std::uint64_t word = offset / 8; word * 8 < offset + size;) {
-        const std::uint64_t key = key_of(seed, word / kWords);
-        const std::uint64_t end = std::min((word / kWords + 1) * kWords, (offset + size + 7) / 8);
-        for (; word < end; ++word) {
-            if (!f(static_cast<std::ptrdiff_t>(word * 8 - offset), kPage[word % kWords] ^ key)) {
-                return;
-            }
+void each_page(std::uint64_t seed, const Parts& parts, F&& f) {
+    for (std::size_t done = 0; done < parts.words;) {
+        const std::uint64_t word = parts.first + done;
+        const std::size_t count =
+            std::min<std::size_t>(parts.words - done, kWords - static_cast<std::size_t>(word % kWords));
+        if (!f(parts.head + done * 8, kPage.data() + word % kWords, count, key_of(seed, word / kWords))) {
+            return;
         }
+        done += count;
     }
 }
 }  // namespace
 
 void fill_pattern(std::uint64_t seed, std::uint64_t offset, MutableBytes out) {
-    const auto size = static_cast<std::ptrdiff_t>(out.size());
-    each_word(seed, offset, out.size(), [&](std::ptrdiff_t at, std::uint64_t word) {
-        if (at >= 0 && at + 8 <= size) {
-            std::memcpy(out.data() + at, &word, 8);
-            return true;
+    const Parts parts(offset, out.size());
+    const auto fill = [&](std::size_t from, std::size_t to) {
+        for (std::size_t i = from; i < to; ++i) {
+            out[i] = octet_at(seed, offset + i);
         }
-        const auto octets = std::bit_cast<std::array<std::byte, 8>>(word);
-        for (std::ptrdiff_t k = std::max<std::ptrdiff_t>(-at, 0); k < 8 && at + k < size; ++k) {
-            out[static_cast<std::size_t>(at + k)] = octets[static_cast<std::size_t>(k)];
-        }
-        return true;
-    });
+    };
+    fill(0, parts.head);
+    each_page(seed, parts,
+              [&](std::size_t at, const std::uint64_t* page, std::size_t count, std::uint64_t key) {
+                  std::byte* to = out.data() + at;
+                  for (std::size_t i = 0; i < count; ++i) {
+                      const std::uint64_t word = page[i] ^ key;
+                      std::memcpy(to + i * 8, &word, 8);
+                  }
+                  return true;
+              });
+    fill(parts.head + parts.words * 8, out.size());
 }
 
 std::size_t compare_pattern(std::uint64_t seed, std::uint64_t offset, Bytes bytes) {
-    const auto size = static_cast<std::ptrdiff_t>(bytes.size());
+    const Parts parts(offset, bytes.size());
+    const auto compare = [&](std::size_t from, std::size_t to) {
+        while (from < to && bytes[from] == octet_at(seed, offset + from)) {
+            ++from;
+        }
+        return from;
+    };
+    const std::size_t head = compare(0, parts.head);
+    if (head != parts.head) {
+        return head;
+    }
     std::size_t wrong = bytes.size();
-    each_word(seed, offset, bytes.size(), [&](std::ptrdiff_t at, std::uint64_t word) {
-        if (at >= 0 && at + 8 <= size && std::memcmp(bytes.data() + at, &word, 8) == 0) {
-            return true;
-        }
-        const auto octets = std::bit_cast<std::array<std::byte, 8>>(word);
-        for (std::ptrdiff_t k = std::max<std::ptrdiff_t>(-at, 0); k < 8 && at + k < size; ++k) {
-            if (bytes[static_cast<std::size_t>(at + k)] != octets[static_cast<std::size_t>(k)]) {
-                wrong = static_cast<std::size_t>(at + k);
-                return false;
-            }
-        }
-        return true;
-    });
-    return wrong;
+    each_page(seed, parts,
+              [&](std::size_t at, const std::uint64_t* page, std::size_t count, std::uint64_t key) {
+                  const std::byte* from = bytes.data() + at;
+                  std::uint64_t differ = 0;
+                  for (std::size_t i = 0; i < count; ++i) {
+                      std::uint64_t word = 0;
+                      std::memcpy(&word, from + i * 8, 8);
+                      differ |= word ^ page[i] ^ key;
+                  }
+                  wrong = differ == 0 ? wrong : compare(at, at + count * 8);
+                  return differ == 0;
+              });
+    return wrong != bytes.size() ? wrong : compare(parts.head + parts.words * 8, bytes.size());
 }
 
 }  // namespace runnel::sim

@@ -450,7 +450,7 @@ void Simulation::connection_of(Event& event, const FourTuple& tuple) {
     Machine::Known& known = machine.known_place(tuple);
     if (known.tuple == tuple) {
         const tcp::Tcb* tcb = window.awake(known.handle);
-        if (tcb != nullptr && !tcb->detached && tcb->tuple == tuple) {
+        if (tcb != nullptr && !tcb->detached) {
             event.connection = known.handle.packed();
             event.tcb = tcb;
             return;

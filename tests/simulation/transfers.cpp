@@ -1,10 +1,13 @@
-#include "runnel/sim/transfer.hpp"
+#include "simulation/transfers.hpp"
 
 #include <algorithm>
 
 #include "runnel/base/check.hpp"
 
-namespace runnel::sim {
+namespace runnel::test {
+
+using sim::compare_pattern;
+using sim::fill_pattern;
 
 using tcp::Readiness;
 
@@ -234,4 +237,4 @@ void Transfers::check(Transfer& transfer, unsigned side, Bytes bytes) {
     }
 }
 
-}  // namespace runnel::sim
+}  // namespace runnel::test

@@ -12,7 +12,10 @@
 #include "runnel/sim/pattern.hpp"
 #include "runnel/sim/world.hpp"
 
-namespace runnel::sim {
+namespace runnel::test {
+
+using sim::HostId;
+using sim::World;
 
 struct TransferConfig {
     HostId client = 0;
@@ -101,4 +104,4 @@ private:
     std::vector<std::byte> buffer_;
 };
 
-}  // namespace runnel::sim
+}  // namespace runnel::test
