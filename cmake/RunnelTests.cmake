@@ -172,6 +172,20 @@ if(scripts)
     ENVIRONMENT "${RUNNEL_TEST_ENVIRONMENT}")
 endif()
 
+# Drawn scenarios of the simulated world, all checkers watching: 100,000 of them, or 2,000 where each instruction
+# is watched too. In halves, which two processors share.
+set(seeds 1000)
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT RUNNEL_SANITIZE)
+  set(seeds 50000)
+endif()
+math(EXPR second "${seeds} + 1")
+foreach(from 1 ${second})
+  add_test(NAME sim.seeds_from_${from}
+    COMMAND runnel sim --seeds ${seeds} --from ${from} --jobs 1)
+  set_tests_properties(sim.seeds_from_${from} PROPERTIES LABELS simulation TIMEOUT 900
+    ENVIRONMENT "${RUNNEL_TEST_ENVIRONMENT}")
+endforeach()
+
 # A script is a test when it begins with #! and its name does not begin with `_` (helpers). It finds
 # the program in $RUNNEL, and exits 0 (passed), 77 (skipped, having said why) or anything else. Its
 # head may hold:   # runnel-test: timeout=600 labels=long,slow serial

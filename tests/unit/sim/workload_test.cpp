@@ -7,8 +7,9 @@
 namespace runnel::sim {
 namespace {
 
-FlowResult play(const Flow& flow) {
+FlowResult play(const Flow& flow, std::vector<Fault> faults = {}) {
     Scenario scenario;
+    scenario.faults = std::move(faults);
     scenario.hosts = {{.id = 0}, {.id = 1}};
     scenario.links = {{.id = 0, .a = 0, .b = 1}};
     scenario.flows = {flow};
@@ -39,6 +40,21 @@ TEST(Workload, RequestResponse) {
     expect_received(
         play({.kind = FlowKind::request_response, .up = 100, .down = 2'000, .count = 7}), 14'000,
         700);
+}
+/// Whoever is left alone in the middle of it comes to an end too.
+TEST(Workload, RequestResponseThatOneEndBreaksOff) {
+    for (std::uint64_t seed = 1; seed < 40; ++seed) {
+        for (const std::int64_t aborts : {0, 1}) {
+            const FlowResult result =
+                play({.kind = FlowKind::request_response, .up = 100, .down = 2'000, .count = 7},
+                     {{.kind = FaultKind::close_in_callback,
+                       .until = seconds(100),
+                       .intensity = 100'000,
+                       .a = aborts,
+                       .seed = seed}});
+            EXPECT_TRUE(result.over) << seed;
+        }
+    }
 }
 TEST(Workload, OneByteWrites) {
     expect_received(play({.kind = FlowKind::one_byte_writes, .up = 50}), 0, 50);

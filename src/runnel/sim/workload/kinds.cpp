@@ -25,7 +25,11 @@ Leave exchange(const Flow& flow, const SessionEnd& end, unsigned side) {
         leave.shut = end.received >= response(flow) * flow.count;
     } else {
         leave.send_until = end.received / request(flow) * response(flow);
-        leave.shut = end.end_seen;
+        leave.shut = false;
+    }
+    if (end.end_seen) {  // too early, perhaps: nobody will ask or answer any more
+        leave.send_until = kAll;
+        leave.shut = true;
     }
     return leave;
 }
