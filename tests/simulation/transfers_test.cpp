@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "runnel/report/capture_reader.hpp"
-#include "support/two_hosts.hpp"
 #include "simulation/transfers.hpp"
+#include "support/two_hosts.hpp"
 
 namespace runnel::test {
 namespace {

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "simulation/run_digest.hpp"
-#include "support/two_hosts.hpp"
 #include "simulation/transfers.hpp"
+#include "support/two_hosts.hpp"
 
 namespace runnel::test {
 namespace {

@@ -147,7 +147,7 @@ void draw_flows(Draw& draw, Scenario& scenario) {
         flow.v6 = v6 && draw.one_in(2);
         flow.up = draw.between(0, draw.pick<std::uint64_t>({2'000, 60'000, 170'000, 280'000}));
         flow.down = draw.between(0, draw.pick<std::uint64_t>({2'000, 60'000, 170'000, 280'000}));
-        flow.call = draw.pick<std::uint32_t>({500, 4'000, 16'000, 32'000});
+        flow.call = draw.pick<std::uint32_t>({1'000, 8'000, 32'000, 64'000});
         flow.start = draw.micros(0, draw.pick<std::uint64_t>({0, 10'000, 1'000'000}));
         flow.seed = draw.seed();
         draw_kind(draw, flow);

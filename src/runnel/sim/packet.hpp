@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -73,6 +74,15 @@ private:
     std::vector<std::unique_ptr<Packet>> all_;
     std::vector<Packet*> free_;
 };
+
+/// Equal tuples, faster told than by ==: the simulated world asks for every event.
+[[nodiscard]] inline bool same(const FourTuple& a, const FourTuple& b) {
+    const auto address = [](const IpAddress& x, const IpAddress& y) {
+        return std::memcmp(x.bytes().data(), y.bytes().data(), x.bytes().size()) == 0;
+    };
+    return a.local.port == b.local.port && a.remote.port == b.remote.port &&
+           address(a.local.address, b.local.address) && address(a.remote.address, b.remote.address);
+}
 
 /// The address of a node: 10.0.0.(id + 1) or fd00::(id + 1).
 [[nodiscard]] IpAddress node_address(NodeId node, Family family);

@@ -448,7 +448,7 @@ void Simulation::connection_of(Event& event, const FourTuple& tuple) {
     Machine& machine = *machines_[event.host];
     const tcp::Inspection& window = machine.life->window;
     Machine::Known& known = machine.known_place(tuple);
-    if (known.tuple == tuple) {
+    if (same(known.tuple, tuple)) {
         const tcp::Tcb* tcb = window.awake(known.handle);
         if (tcb != nullptr && !tcb->detached) {
             event.connection = known.handle.packed();

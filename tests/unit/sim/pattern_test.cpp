@@ -19,7 +19,8 @@ TEST(Pattern, IsTheSameHoweverItIsCut) {
     for (std::size_t offset : {0u, 1u, 7u, 8u, 9u, 4'089u, 4'096u, 4'097u, 8'190u}) {
         for (std::size_t size = 0; size < 40; ++size) {
             const auto part = filled(7, offset, size);
-            EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + static_cast<std::ptrdiff_t>(offset)))
+            EXPECT_TRUE(std::equal(part.begin(), part.end(),
+                                   whole.begin() + static_cast<std::ptrdiff_t>(offset)))
                 << offset << " " << size;
         }
     }

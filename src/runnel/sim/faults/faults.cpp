@@ -75,9 +75,7 @@ Packet* release_held(FaultState& fault, std::uint64_t token) {
 
 Conversation* FaultState::find_conversation(const FourTuple& tuple) {
     for (Conversation& one : conversations) {
-        // Ports differ most often, and are cheap to compare.
-        if (one.tuple.local.port == tuple.local.port &&
-            one.tuple.remote.port == tuple.remote.port && one.tuple == tuple) {
+        if (same(one.tuple, tuple)) {
             return &one;
         }
     }

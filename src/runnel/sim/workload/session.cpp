@@ -169,8 +169,11 @@ bool Workload::send_some(Place place) {
         if (end.sent >= until) {
             break;
         }
-        const MutableBytes octets = room(
-            state.random.below(std::min<std::uint64_t>(until - end.sent, most)) + 1);
+        if ((sockets.readiness(end.socket).bits & Readiness::kWritable) == 0) {
+            break;  // what would be refused need not be made
+        }
+        const MutableBytes octets =
+            room(state.random.below(std::min<std::uint64_t>(until - end.sent, most)) + 1);
         fill_pattern(end.send_seed, end.sent, octets);
         const auto taken = sockets.send(end.socket, octets, {}, now);
         tell(CallKind::write, place, octets.size(), taken);
@@ -182,6 +185,9 @@ bool Workload::send_some(Place place) {
         }
         end.sent += *taken;
         results_[place.flow].sent[place.side] += *taken;
+        if (*taken < octets.size()) {
+            break;  // no room for more
+        }
     }
     return end.sent != before;
 }
