@@ -182,7 +182,7 @@ math(EXPR second "${seeds} + 1")
 foreach(from 1 ${second})
   add_test(NAME sim.seeds_from_${from}
     COMMAND runnel sim --seeds ${seeds} --from ${from} --jobs 1)
-  set_tests_properties(sim.seeds_from_${from} PROPERTIES LABELS simulation TIMEOUT 900
+  set_tests_properties(sim.seeds_from_${from} PROPERTIES LABELS simulation TIMEOUT 1800
     ENVIRONMENT "${RUNNEL_TEST_ENVIRONMENT}")
 endforeach()
 
