@@ -10,6 +10,7 @@ namespace runnel::drill {
 namespace {
 constexpr int kEbadf = 9, kEinval = 22, kEmfile = 24;
 constexpr std::int64_t kNonblock = 04000;
+constexpr std::size_t kZeros = 1u << 24;  ///< octets that /dev/zero has
 }  // namespace
 
 Reply Calls::open(CallState& state, Arguments& arguments) {
@@ -23,6 +24,9 @@ Reply Calls::open(CallState& state, Arguments& arguments) {
     Descriptor descriptor;
     descriptor.kind = Descriptor::Kind::file;
     descriptor.file = &files_[path.text];
+    if (path.text == "/dev/zero") {
+        descriptor.file->resize(kZeros);
+    }
     return Reply::ok(add(std::move(descriptor), state.call->result));
 }
 

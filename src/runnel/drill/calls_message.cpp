@@ -1,5 +1,7 @@
 // sendmsg and recvmsg: control messages, and the error queue (MSG_ERRQUEUE). What a script writes of a control message
 // is compared field by field; one that Runnel hasn't makes the script one to skip.
+#include <algorithm>
+#include <limits>
 #include <span>
 
 #include <fmt/format.h>
@@ -92,13 +94,14 @@ void Calls::compare_stamp(const Control& control, Instant time, Arguments& argum
     for (const Value& unit : kUnits) {
         const Expression* field = data.field(unit.name);
         if (!is_open(field)) {
-            expected += arguments.number_of(*field) * unit.value;
+            const std::int64_t most = std::numeric_limits<std::int64_t>::max() / 4 / unit.value;
+            expected += std::clamp(arguments.number_of(*field), -most, most) * unit.value;
             said = true;
         }
     }
     const std::int64_t seen = (time - origin_).ns;
     const std::int64_t off = seen > expected ? seen - expected : expected - seen;
-    if (said && off > settings_.tolerance.ns) {
+    if (said && (off < 0 || off > settings_.tolerance.ns)) {
         mismatches.push_back(fmt::format("timestamp: expected {}.{:09}, got {}.{:09}",
                                          expected / 1'000'000'000, expected % 1'000'000'000,
                                          seen / 1'000'000'000, seen % 1'000'000'000));
@@ -136,9 +139,11 @@ Reply Calls::take_error(const Descriptor& descriptor, const Expression& message,
     };
     Reply reply;
     for (const Control& control : controls) {
-        const bool error = descriptor.v6 && settings_.ip_version == IpVersion::ipv6
-                               ? control.level == kSolIpv6 && control.type == kIpv6RecvErr
-                               : control.level == kSolIp && control.type == kIpRecvErr;
+        // An IPv6 socket has its own level, also for IPv4's errors; scripts for mapped addresses write either.
+        const bool error =
+            (descriptor.v6 && control.level == kSolIpv6 && control.type == kIpv6RecvErr) ||
+            (settings_.ip_version != IpVersion::ipv6 && control.level == kSolIp &&
+             control.type == kIpRecvErr);
         if (is_stamp(control.level, control.type) && stamp) {
             compare_stamp(control, queued->time, arguments, reply.mismatches);
         } else if (error && control.data != nullptr) {

@@ -25,6 +25,7 @@ constexpr std::int64_t kSoLinger = 13, kSoRcvtimeo = 20, kSoSndtimeo = 21, kSoBi
 constexpr std::int64_t kTcpInfo = 11, kTcpCongestion = 13, kTcpMd5 = 14, kTcpMd5Ext = 32;
 constexpr std::int64_t kRxSoftware = 0x8, kRxHardware = 0x4;
 constexpr std::size_t kMaxOption = 256;
+constexpr std::int64_t kLongest = 1'000'000'000;  ///< seconds of a timeout; more is none
 /// Of the only interface, as packetdrill's.
 constexpr std::string_view kDevice = "tun0";
 
@@ -224,7 +225,7 @@ std::optional<Reply> Calls::set_own_option(Descriptor& descriptor, std::int64_t 
         }
         const bool receiving = name == kSoRcvtimeo || name == kSoRcvtimeoNew;
         (receiving ? descriptor.receive_timeout : descriptor.send_timeout) =
-            whole < 0 ? Duration{} : seconds(whole) + microseconds(part);
+            whole < 0 || whole > kLongest ? Duration{} : seconds(whole) + microseconds(part);
         return Reply::ok(0);
     }
     if (level != kSolSocket && kept(level, name) == nullptr) {

@@ -32,6 +32,7 @@ private:
     static constexpr Duration kLongestWait = seconds(24 * 3600);
     static constexpr std::uint64_t kMaxSteps = 5'000'000;
     static constexpr std::size_t kMaxRecordsShown = 8;
+    static constexpr std::size_t kMaxBatchBytes = 32u << 20;  ///< of a line with [times N]
 
     struct Window {
         Instant start;  ///< as written

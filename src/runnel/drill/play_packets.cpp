@@ -105,6 +105,9 @@ bool Play::inject_tcp(const Event& event, const Packet& packet, const TcpPacket&
         const auto headers = static_cast<std::uint32_t>(bytes.size()) - tcp.sequence.length;
         gso_size = static_cast<std::uint16_t>(settings_.mss.value_or(settings_.mtu - headers));
     }
+    if (bytes.size() * packet.own.times > kMaxBatchBytes) {
+        return skip(event.at, "more than 32 MiB in one batch");
+    }
     sign_if_asked(tcp, head, bytes);
     spoil(packet.own, head, bytes);
     machine_->inject(bytes, gso_size, packet.own.times);

@@ -115,6 +115,19 @@ TEST(DrillCalls, OwnMarksAndRepeatedLines) {
                 "the host sends nothing");
 }
 
+// Numbers that no real script has are not multiplied beyond what a number holds.
+TEST(DrillCalls, HugeNumbersAreBounded) {
+    expect_says(acked_stamp("{cmsg_level=SOL_SOCKET, cmsg_type=SCM_TIMESTAMPING, "
+                            "cmsg_data={scm_sec=9223372036854775807}}"),
+                "timestamp: expected");
+    EXPECT_EQ(opened("+0 setsockopt(4, SOL_SOCKET, SO_RCVTIMEO, {tv_sec=9223372036854775807, "
+                     "tv_usec=0}, 16) = 0\n"),
+              "passed");
+    expect_says(outcome("0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
+                        "+0 < [times 10000] 40000 > 9999 . 1:60001(60000) ack 1 win 10\n"),
+                "more than 32 MiB");
+}
+
 TEST(DrillCalls, TolerancePercentIsOfTheTimeBetween) {
     const std::string late =
         "+0 setsockopt(4, SOL_SOCKET, SO_KEEPALIVE, [1], 4) = 0\n"
