@@ -138,6 +138,11 @@ void draw_flows(Draw& draw, Scenario& scenario) {
     const bool v6 = carries_v6(scenario);
     const std::uint64_t count = draw.between(1, 4);
     const auto hosts = static_cast<NodeId>(scenario.hosts.size());
+    // Few flows are larger ones: scenarios differ in kind rather than in how long they take.
+    const auto octets = [&] {
+        return draw.between(0, draw.pick<std::uint64_t>({2'000, 66'000, 108'000, 148'000}) * 5 /
+                                   (count + 1));
+    };
     for (std::uint8_t id = 0; id < count; ++id) {
         Flow flow;
         flow.id = id;
@@ -145,8 +150,8 @@ void draw_flows(Draw& draw, Scenario& scenario) {
         flow.client = static_cast<NodeId>(draw.below(hosts));
         flow.server = static_cast<NodeId>((flow.client + 1 + draw.below(hosts - 1U)) % hosts);
         flow.v6 = v6 && draw.one_in(2);
-        flow.up = draw.between(0, draw.pick<std::uint64_t>({2'000, 60'000, 170'000, 280'000}));
-        flow.down = draw.between(0, draw.pick<std::uint64_t>({2'000, 60'000, 170'000, 280'000}));
+        flow.up = octets();
+        flow.down = octets();
         flow.call = draw.pick<std::uint32_t>({1'000, 8'000, 32'000, 64'000});
         flow.start = draw.micros(0, draw.pick<std::uint64_t>({0, 10'000, 1'000'000}));
         flow.seed = draw.seed();
