@@ -140,8 +140,8 @@ void draw_flows(Draw& draw, Scenario& scenario) {
     const auto hosts = static_cast<NodeId>(scenario.hosts.size());
     // Few flows are larger ones: scenarios differ in kind rather than in how long they take.
     const auto octets = [&] {
-        return draw.between(0, draw.pick<std::uint64_t>({2'000, 66'000, 108'000, 148'000}) * 5 /
-                                   (count + 1));
+        return draw.between(
+            0, draw.pick<std::uint64_t>({2'000, 66'000, 108'000, 148'000}) * 5 / (count + 1));
     };
     for (std::uint8_t id = 0; id < count; ++id) {
         Flow flow;
