@@ -33,7 +33,7 @@ if(NOT RUNNEL_TRACE)
   target_compile_definitions(runnel_flags INTERFACE RUNNEL_NO_TRACE)
 endif()
 
-# The engine: no RTTI (and so no vptr check of UBSan, which needs it).
+# The engine: no RTTI (and so no vptr check of UBSan, which needs it wherever an object comes from).
 add_library(runnel_engine_flags INTERFACE)
 target_compile_options(runnel_engine_flags INTERFACE -fno-rtti)
 
@@ -42,7 +42,7 @@ if(RUNNEL_SANITIZE)
     -fsanitize=${RUNNEL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(runnel_flags INTERFACE -fsanitize=${RUNNEL_SANITIZE})
   if(RUNNEL_SANITIZE MATCHES "undefined")
-    target_compile_options(runnel_engine_flags INTERFACE -fno-sanitize=vptr)
+    target_compile_options(runnel_flags INTERFACE -fno-sanitize=vptr)
   endif()
 endif()
 if(RUNNEL_COVERAGE)
