@@ -391,7 +391,7 @@ ConnectionOptions Run::make_options(std::uint8_t code) const {
     ConnectionOptions options;
     options.no_delay = (code & 1) != 0;
     options.cork = (code & 2) != 0;
-    options.quick_ack = (code & 4) != 0;
+    options.ack_mode = (code & 4) != 0 ? tcp::AckMode::delayed : tcp::AckMode::unchanged;
     options.keepalive = (code & 8) != 0;
     options.urgent_inline = (code & 60) != 60;
     options.linger_on = (code & 16) != 0;

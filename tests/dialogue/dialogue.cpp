@@ -97,7 +97,7 @@ ConnectionOptions Dialogue::draw_options() {
     ConnectionOptions o;
     o.no_delay = one_in(3);
     o.cork = one_in(8);
-    o.quick_ack = one_in(6);
+    o.ack_mode = one_in(6) ? AckMode::delayed : AckMode::unchanged;
     o.keepalive = one_in(4);
     o.urgent_inline = one_in(2);
     o.mute_reports = one_in(4);

@@ -160,6 +160,86 @@ TEST_F(Data, ADelayedAckWaitsFortyMilliseconds) {
     EXPECT_EQ((now - before).millis(), 40);
 }
 
+TEST_F(Data, ADelayedAckGoesWhenTheReaderHasTakenAll) {  // as Linux
+    config.quick_acks = 0;
+    established(syn_ack(1).mss(1000));
+    arrives(ack(1, 1).text("abc"));
+    sends_nothing();
+    EXPECT_EQ(reads(2), "ab");
+    sends_nothing();
+    EXPECT_EQ(reads(), "c");
+    const Sent read = sent_one();
+    EXPECT_EQ(read.ack, 4u);
+    EXPECT_EQ(read.reason, Decision::tcp_transmit_ack_read);
+    // A full segment that isn't pushed has more behind it.
+    arrives(ack(4, 1).text(std::string(1000, 'x')));
+    (void)reads();
+    sends_nothing();
+    // An answer makes the exchange interactive: the next ACK hopes for company. Two such are too many.
+    arrives(ack(1004, 1).text("q"));
+    (void)sent();
+    writes("answer");
+    (void)sent();
+    arrives(ack(1005, 7).text("q"));
+    (void)reads();
+    sends_nothing();
+    arrives(ack(1006, 7).text("r"));
+    (void)reads();
+    EXPECT_EQ(sent_one().ack, 1007u);
+}
+
+TEST_F(Data, QuickAckIsSwitchedOffAndOn) {  // TCP_QUICKACK, as Linux
+    established(syn_ack(1).mss(1000));
+    ConnectionOptions options = *stack().options(connection);
+    options.ack_mode = AckMode::delayed;
+    EXPECT_TRUE(stack().set_options(connection, options, now).has_value());
+    EXPECT_TRUE(status().interactive);
+    arrives(ack(1, 1).text("a"));
+    sends_nothing();  // though the connection is young
+    (void)reads();
+    sends_nothing();
+    options.ack_mode = AckMode::quick;
+    EXPECT_TRUE(stack().set_options(connection, options, now).has_value());
+    EXPECT_EQ(sent_one().ack, 2u);  // what was owed
+    EXPECT_FALSE(status().interactive);
+    arrives(ack(2, 1).text("b"));
+    EXPECT_EQ(sent_one().reason, Decision::tcp_transmit_ack_quick);
+    // Other options leave it alone.
+    options = *stack().options(connection);
+    EXPECT_EQ(options.ack_mode, AckMode::unchanged);
+}
+
+TEST_F(Data, WithQuickAckOffTheHandshakesAckWaitsForData) {  // as Linux
+    ConnectionOptions options;
+    options.ack_mode = AckMode::delayed;
+    connects(options);
+    arrives(syn_ack(1).mss(1000));
+    sends_nothing();
+    writes("hello");
+    EXPECT_EQ(sent_one().data, "hello");
+    EXPECT_FALSE(status().interactive);
+}
+
+TEST_F(Data, AMissedDelayedAckSlowsTheNextUpToARoundTrip) {  // as Linux
+    config.quick_acks = 0;
+    config.ack_on_read = false;
+    connects();
+    pass(milliseconds(100));
+    arrives(syn_ack(1).mss(1000));
+    (void)sent();
+    std::vector<std::int64_t> waits;
+    for (std::uint32_t at = 1; at <= 3; ++at) {
+        arrives(ack(at, 1).text("x"));
+        const Instant before = now;
+        ASSERT_EQ(next_timeout().size(), 1u);
+        waits.push_back((now - before).millis());
+        pass(milliseconds(10));
+    }
+    EXPECT_EQ(waits[0], 40);
+    EXPECT_GT(waits[1], 40);
+    EXPECT_LE(waits[2], 100);
+}
+
 // Proves: MUST-19, 6298-M6, 6298-M7
 TEST_F(Data, ALostSegmentIsRepeatedAfterTheTimeoutAndBackedOff) {
     established();

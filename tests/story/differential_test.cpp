@@ -104,7 +104,7 @@ TEST_F(Differential, EachFinBeyondAGapIsAnswered) {
 }
 
 TEST_F(Differential, LinearTimeoutsAreForTheSynOnly) {
-    config.syn_linear_timeouts = true;  // profile linux, tcp_syn_linear_timeouts
+    config.syn_linear_timeouts = 4;  // profile linux, tcp_syn_linear_timeouts
     listens();
     arrives(syn().mss(1000));
     EXPECT_EQ(sent_one().flags, "SA");

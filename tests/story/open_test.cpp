@@ -76,7 +76,7 @@ TEST_F(Open, ALostSynIsRepeatedAtOneThreeSevenSeconds) {
 }
 
 TEST_F(Open, ProfileLinuxRepeatsTheFirstFourSynsASecondApart) {
-    config.syn_linear_timeouts = true;
+    config.syn_linear_timeouts = 4;
     connects();
     std::vector<std::int64_t> times;
     for (int i = 0; i < 6; ++i) {

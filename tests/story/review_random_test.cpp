@@ -78,7 +78,7 @@ private:
         ConnectionOptions o;
         o.no_delay = one_in(3);
         o.cork = one_in(6);
-        o.quick_ack = one_in(6);
+        o.ack_mode = one_in(6) ? AckMode::quick : AckMode::unchanged;
         o.keepalive = one_in(4);
         o.urgent_inline = true;
         o.linger_on = one_in(4);

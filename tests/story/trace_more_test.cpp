@@ -363,7 +363,7 @@ TEST_F(Traces, OptionsChangeOnTheWay) {
     then();
     look();
     passes(seconds(5));
-    options.quick_ack = true;
+    options.ack_mode = AckMode::quick;
     (void)stack().set_options(connection, options, now);
     for (std::uint32_t at = 1; at < 25; ++at) {
         peer(ack(at, 3).text("x"));

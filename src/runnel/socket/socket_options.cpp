@@ -132,7 +132,9 @@ Status SocketLayer::set_switch(tcp::ConnectionOptions& options, SocketOption opt
         case SocketOption::oob_inline: options.urgent_inline = on; return {};
         case SocketOption::no_delay: options.no_delay = on; return {};
         case SocketOption::cork: options.cork = on; return {};
-        case SocketOption::quick_ack: options.quick_ack = on; return {};
+        case SocketOption::quick_ack:
+            options.ack_mode = on ? tcp::AckMode::quick : tcp::AckMode::delayed;
+            return {};
         // RFC 9293 §3.9.1.8, SHLD-20.
         case SocketOption::error_reports: options.mute_reports = !on; return {};
         case SocketOption::receive_errors: options.receive_errors = on; return {};
@@ -239,7 +241,12 @@ std::int64_t SocketLayer::connection_level(const Socket& socket, SocketOption op
         case SocketOption::oob_inline: return options.urgent_inline;
         case SocketOption::no_delay: return options.no_delay;
         case SocketOption::cork: return options.cork;
-        case SocketOption::quick_ack: return options.quick_ack;
+        case SocketOption::quick_ack: {
+            const auto status = socket.phase == Phase::connection
+                                    ? host_.tcp().status(connection_of(socket))
+                                    : std::nullopt;
+            return !(status ? status->interactive : options.ack_mode == tcp::AckMode::delayed);
+        }
         case SocketOption::error_reports: return !options.mute_reports;
         case SocketOption::linger: return options.linger_on ? options.linger.seconds() : -1;
         case SocketOption::send_buffer:

@@ -15,7 +15,8 @@ namespace {
 
 TcpConfig linux_config() {
     TcpConfig config;
-    config.syn_linear_timeouts = true;  // tcp_syn_linear_timeouts = 4
+    config.syn_linear_timeouts = 4;
+    config.icmp_aborts_opening = true;
     config.challenge_ack_limit =
         0x7fff'ffff;                    // per host no limit since 6.0; per socket RFC 5961 §7's
     config.receive_buffer = 32U << 20;  // tcp_rmem[2] since 6.16
@@ -39,6 +40,7 @@ TcpConfig rfc_config() {
     config.delayed_ack_min = milliseconds(200);  // RFC 9293 §3.8.6.3, MUST-40: below 0.5 s
     config.delayed_ack_max = milliseconds(499);
     config.quick_acks = 0;
+    config.ack_on_read = false;
     config.msl = seconds(120);  // RFC 9293 §3.4.1
     config.rfc1337 = false;     // RFC 9293 §3.10.7.4: an RST ends TIME-WAIT
     config.icmp_aborts = true;  // RFC 9293 §3.9.2.2, SHLD-26
@@ -177,14 +179,6 @@ bool set_orphan_retries(TcpConfig& config, std::uint64_t value) {
     config.orphan_retries = value == 0 ? 8 : static_cast<std::uint32_t>(value);  // as Linux reads 0
     return true;
 }
-/// Linux counts them; Runnel has its default of four, or none.
-bool set_syn_linear_timeouts(TcpConfig& config, std::uint64_t value) {
-    if (value != 0 && value != 4) {
-        return false;
-    }
-    config.syn_linear_timeouts = value != 0;
-    return true;
-}
 bool set_port_range(TcpConfig& config, std::string_view value) {
     const auto ports = Numbers<2>::parse(value);
     if (!ports || ports->count != 2 || ports->values[0] < 1 || ports->values[1] > 65'535 ||
@@ -270,8 +264,8 @@ constexpr std::array kFields = {
                            "SYN retransmissions before connect gives up"),
     count<&C::synack_retries>("tcp_synack_retries", 0, 127,
                               "SYN,ACK retransmissions before a half-open connection is dropped"),
-    numeric("tcp_syn_linear_timeouts", 0, 4, &set_syn_linear_timeouts,
-            "4: the first four SYN timeouts do not grow; 0: they double from the first on"),
+    count<&C::syn_linear_timeouts>("tcp_syn_linear_timeouts", 0, 127,
+                                   "tries of a SYN a second apart before the others"),
     time<&C::syn_rto, kMilli>("syn_rto_ms", 1, 120'000, "first timeout of a SYN, in ms"),
     count<&C::max_syn_backlog>("tcp_max_syn_backlog", 1, 1U << 20,
                                "half-open connections of a listener"),
@@ -314,6 +308,8 @@ constexpr std::array kFields = {
     numeric("delayed_ack_min_ms", 1, 499, &set_delayed_ack_min, "least delay of an ACK, in ms"),
     numeric("delayed_ack_max_ms", 1, 499, &set_delayed_ack_max, "greatest delay of an ACK, in ms"),
     count<&C::quick_acks>("quick_acks", 0, 255, "segments acknowledged at once at the start"),
+    flag<&C::ack_on_read>("ack_on_read",
+                          "a delayed ACK goes when the reader has taken all (Linux)"),
     count<&C::challenge_ack_limit>("tcp_challenge_ack_limit", 0, kMostInt,
                                    "challenge ACKs a second, for the whole host (RFC 5961)"),
     time<&C::invalid_ack_interval, kMilli>("tcp_invalid_ratelimit", 0, kMostInt,
@@ -341,6 +337,8 @@ constexpr std::array kFields = {
         "user_timeout_ms", 0, kMostInt,
         "data unacknowledged for so long ends a connection, in ms; 0: by R2"),
     flag<&C::icmp_aborts>("icmp_aborts", "hard ICMP errors end established connections too"),
+    flag<&C::icmp_aborts_opening>("icmp_aborts_opening",
+                                  "soft ICMP errors end what is not established yet (RFC 5461)"),
     time<&C::sleep_after, kMilli>("sleep_after_ms", 0, 3'600'000,
                                   "a connection quiet for so long is packed to save memory, in ms"),
     count<&C::max_connections>("max_connections", 1, 1U << 24, "connections of the host"),

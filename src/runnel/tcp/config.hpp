@@ -27,9 +27,10 @@ struct FastOpenKeys {
 /// Values of a host's TCP. Comments give Linux's name (settable with --set) and the unit.
 struct TcpConfig {
     // Opening
-    Duration syn_rto = seconds(1);     ///< first SYN timeout, RFC 6298 §2.1
-    std::uint32_t syn_retries = 6;     ///< tcp_syn_retries, 0..127; Linux 6
-    bool syn_linear_timeouts = false;  ///< tcp_syn_linear_timeouts: Linux's four 1 s tries first
+    Duration syn_rto = seconds(1);  ///< first SYN timeout, RFC 6298 §2.1
+    std::uint32_t syn_retries = 6;  ///< tcp_syn_retries, 0..127; Linux 6
+    std::uint32_t syn_linear_timeouts =
+        0;                             ///< tcp_syn_linear_timeouts: tries 1 s apart first; Linux 4
     std::uint32_t synack_retries = 5;  ///< tcp_synack_retries, 0..127
     std::uint32_t max_syn_backlog = 1024;  ///< tcp_max_syn_backlog: embryos of one listener
     std::uint8_t syn_cookies = 1;          ///< tcp_syncookies: 1 when the backlog is full, 2 always
@@ -67,6 +68,7 @@ struct TcpConfig {
     Duration delayed_ack_min = milliseconds(40);
     Duration delayed_ack_max = milliseconds(200);  ///< below MUST-40's 500 ms
     std::uint32_t quick_acks = 16;                 ///< segments acknowledged at once at the start
+    bool ack_on_read = true;  ///< a delayed ACK goes when all has been read, as in Linux
     std::uint32_t challenge_ack_limit =
         1000;  ///< tcp_challenge_ack_limit, a second for the host (RFC 5961 §7)
     Duration invalid_ack_interval = milliseconds(500);  ///< tcp_invalid_ratelimit
@@ -85,6 +87,8 @@ struct TcpConfig {
     bool time_wait_reuse = true;  ///< RFC 6191
     Duration user_timeout = {};   ///< TCP_USER_TIMEOUT, 0: by retries2
     bool icmp_aborts = false;     ///< a hard ICMP error ends established connections too (SHLD-26)
+    bool icmp_aborts_opening =
+        false;  ///< a soft one ends what is not established yet (Linux, RFC 5461)
     Duration sleep_after = seconds(1);  ///< a connection so long quiet is packed, to save memory
     std::uint32_t max_connections = 1u << 20;
     std::uint32_t max_time_wait = 262'144;  ///< tcp_max_tw_buckets

@@ -79,7 +79,9 @@ void Effects::enter(Tcb& tcb, State state) {
     if (state == State::established) {
         // Linux counts both silences from here.
         tcb.last_data_sent = now;
-        tcb.ack.start(now);
+        // Who opened has had an ACK to delay; whoever waited has not (Linux).
+        tcb.ack.start(now, tcb.passive && tcb.user.ack_mode == AckMode::delayed);
+        tcb.user.ack_mode = AckMode::unchanged;
     }
     if (state == State::established || state == State::close_wait) {
         established = true;

@@ -56,7 +56,9 @@ Result<ListenerHandle> Stack::listen(Endpoint local, bool dual_stack, std::uint3
         return fail(Errc::address_in_use);
     }
     const std::uint32_t most = std::min(backlog, state_->config().somaxconn);
-    const ListenerHandle handle = state_->listeners().insert(local, dual_stack, most, options);
+    ConnectionOptions taken = options;
+    taken.ack_mode = AckMode::unchanged;  // Linux: what was said before listen() is forgotten
+    const ListenerHandle handle = state_->listeners().insert(local, dual_stack, most, taken);
     if (handle.is_none()) {
         return fail(Errc::too_many_open);
     }
@@ -215,7 +217,7 @@ Status Stack::set_options(ConnectionHandle handle, const ConnectionOptions& opti
         return fail(Errc::bad_descriptor);
     }
     state_->event(*c, now, [&](Tcb& tcb, Effects& e) {
-        change_options(tcb, options);
+        change_options(tcb, options, e.config());
         const bool room = tcb.has_send_room(e.config());
         if (room && tcb.writer_waits) {
             e.wake_writer();

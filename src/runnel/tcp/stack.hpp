@@ -93,11 +93,17 @@ struct QueuedError {
     Instant time;            ///< of a timestamp
 };
 
+/// TCP_QUICKACK, which changes how the connection acknowledges now; what comes may change it again.
+enum class AckMode : std::uint8_t {
+    unchanged,
+    quick,    ///< at once, and what is owed too
+    delayed,  ///< as in an interactive exchange; of one who opens the handshake's too
+};
+
 /// What a connection's user may set (socket options). Unset: the host's configuration.
 struct ConnectionOptions {
     bool no_delay = false;        ///< TCP_NODELAY: no Nagle (MUST-17)
     bool cork = false;            ///< TCP_CORK
-    bool quick_ack = false;       ///< TCP_QUICKACK
     bool keepalive = false;       ///< SO_KEEPALIVE (MUST-25)
     bool urgent_inline = false;   ///< SO_OOBINLINE
     bool mute_reports = false;    ///< no ErrorReport (SHLD-20)
@@ -124,10 +130,11 @@ struct ConnectionOptions {
     std::uint16_t maximum_segment = 0;  ///< TCP_MAXSEG, 0: by the path
     std::uint8_t traffic_class = 0;     ///< IP_TOS / IPV6_TCLASS, without ECN bits (MUST-48)
     std::uint8_t hop_limit = 0;         ///< 0: the host's
-    std::uint8_t syn_count = 0;        ///< TCP_SYNCNT: tries of SYN or SYN,ACK again; 0: the host's
-    std::uint8_t defer_accept = 0;     ///< TCP_DEFER_ACCEPT, in timeouts of a SYN,ACK; 0: off
-    bool fast_open = false;            ///< an active OPEN asks for a Fast Open cookie, or shows it
-    bool fast_open_no_cookie = false;  ///< TCP_FASTOPEN_NO_COOKIE
+    std::uint8_t syn_count = 0;  ///< TCP_SYNCNT: tries of SYN or SYN,ACK again; 0: the host's
+    AckMode ack_mode = AckMode::unchanged;
+    std::uint8_t defer_accept = 0;      ///< TCP_DEFER_ACCEPT, in timeouts of a SYN,ACK; 0: off
+    bool fast_open = false;             ///< an active OPEN asks for a Fast Open cookie, or shows it
+    bool fast_open_no_cookie = false;   ///< TCP_FASTOPEN_NO_COOKIE
     std::uint16_t fast_open_queue = 0;  ///< TCP_FASTOPEN of a listener: connections at a time
 
     auto operator<=>(const ConnectionOptions&) const = default;

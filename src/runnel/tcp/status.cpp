@@ -31,6 +31,7 @@ void fill_telemetry(const Tcb& tcb, const TcpConfig& config, ConnectionStatus& s
     s.syn_transmissions = tcb.syn_transmissions;
     s.reno_sacked = tcb.options.sack ? 0U : tcb.recovery.duplicate_acks;
     s.ack_delay = tcb.ack.adapted_delay(config);
+    s.interactive = tcb.ack.interactive();
     s.data_segments_sent = t.data_segments_sent;
     s.data_segments_received = t.data_segments_received;
     s.delivered = t.delivered;

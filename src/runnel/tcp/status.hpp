@@ -137,6 +137,7 @@ struct ConnectionStatus {
     FastOpenFailure fast_open_failure = FastOpenFailure::none;
     std::uint32_t syn_transmissions = 0;
     std::uint32_t reno_sacked = 0;  ///< without SACK: duplicate ACKs, each a segment that arrived
+    bool interactive = false;       ///< ACKs wait for data to ride on (Linux's pingpong)
     Duration ack_delay = {};        ///< of delayed ACKs now; 0 before the first data
     std::uint32_t data_segments_sent = 0, data_segments_received = 0;
     std::uint32_t delivered = 0, duplicates_reported = 0, reorderings = 0, reordering = 0;

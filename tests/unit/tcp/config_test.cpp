@@ -33,14 +33,15 @@ Duration given_up_after(Duration first, std::uint32_t retries) {
 TEST(Config, TheModernProfileIsTheDefault) {
     const TcpConfig config = profile_config(Profile::modern);
     EXPECT_EQ(config.rto_min, milliseconds(200));
-    EXPECT_FALSE(config.syn_linear_timeouts) << "SYNs at 1, 3, 7 s";
+    EXPECT_EQ(config.syn_linear_timeouts, 0U) << "SYNs at 1, 3, 7 s";
     EXPECT_EQ(given_up_after(config.syn_rto, config.syn_retries), seconds(127));
     EXPECT_EQ(config.initial_window_segments, 10U) << "RFC 6928";
 }
 
 TEST(Config, TheLinuxProfileHasTheValuesOf618) {
     const TcpConfig config = profile_config(Profile::linux_like);
-    EXPECT_TRUE(config.syn_linear_timeouts);
+    EXPECT_EQ(config.syn_linear_timeouts, 4U);
+    EXPECT_TRUE(config.icmp_aborts_opening);
     EXPECT_EQ(config.receive_buffer, 33'554'432U);
     EXPECT_EQ(config.send_buffer, 4'194'304U);
     EXPECT_FALSE(config.rfc1337);
@@ -98,7 +99,7 @@ TEST(Config, TakesLinuxsNamesAndUnits) {
     EXPECT_EQ(set(config, "tcp_congestion_control", "fixed"), Errc::ok);
     EXPECT_EQ(config.congestion_control, CongestionControl::fixed);
     EXPECT_EQ(set(config, "tcp_syn_linear_timeouts", "4"), Errc::ok);
-    EXPECT_TRUE(config.syn_linear_timeouts);
+    EXPECT_EQ(config.syn_linear_timeouts, 4U);
 }
 
 TEST(Config, TakesRangesAndTriples) {
@@ -132,7 +133,7 @@ TEST(Config, RefusesWhatIsNoNumberOrOutOfBounds) {
         EXPECT_EQ(set("tcp_syn_retries", bad), Errc::argument_invalid) << bad;
     }
     EXPECT_EQ(set("tcp_sack", "2"), Errc::argument_invalid);
-    EXPECT_EQ(set("tcp_syn_linear_timeouts", "2"), Errc::argument_invalid);
+    EXPECT_EQ(set("tcp_syn_linear_timeouts", "128"), Errc::argument_invalid);
     EXPECT_EQ(set("delayed_ack_max_ms", "500"), Errc::argument_invalid) << "MUST-40";
     EXPECT_EQ(set("tcp_congestion_control", "bbr"), Errc::argument_invalid);
 }

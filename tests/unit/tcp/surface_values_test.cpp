@@ -12,7 +12,8 @@ namespace {
 
 TEST(SurfaceValues, AnOptionNobodySetLeavesItToTheHost) {
     const ConnectionOptions o;
-    EXPECT_FALSE(o.no_delay || o.cork || o.quick_ack || o.keepalive);
+    EXPECT_FALSE(o.no_delay || o.cork || o.keepalive);
+    EXPECT_EQ(o.ack_mode, AckMode::unchanged);
     EXPECT_FALSE(o.urgent_inline || o.mute_reports || o.linger_on || o.report_inq);
     EXPECT_FALSE(o.receive_errors || o.zerocopy || o.fast_open || o.fast_open_no_cookie);
     EXPECT_EQ(o.linger, Duration{});

@@ -145,7 +145,8 @@ Outcome nagle(bool rule) {
 
 Outcome nagle_delayed_ack(bool rule) {
     SceneConfig config{.rule = rule};
-    config.tcp[1].quick_acks = 0;  // as on a connection that has been in use for a while
+    config.tcp[1].quick_acks = 0;       // as on a connection that has been in use for a while
+    config.tcp[1].ack_on_read = false;  // and where each question has had its answer
     Scene scene(config);
     scene.serve(Side::right, [](App& app) {
         app.on_data = [](App& server) {

@@ -117,6 +117,9 @@ bool check_sequence(Tcb& tcb, const Segment& segment, Effects& effects) {
                        segment);
         if (old) {
             note_duplicate(tcb, segment);
+            if (segment.end() != segment.seq) {
+                tcb.ack.enter_quick(tcb.rcv.wnd(), effects.config());
+            }
         }
         answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
         return false;

@@ -79,6 +79,7 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
         return;
     }
     effects.decide(tcb, Decision::tcp_accept_syn_ack, segment);
+    const bool ack_may_wait = tcb.user.defer_accept != 0 || tcb.user.ack_mode == AckMode::delayed;
     effects.enter(tcb, State::established);
     tcb.snd.wnd = segment.header.window;  // never scaled on a SYN (RFC 7323 §2.2)
     tcb.snd.max_wnd = tcb.snd.wnd;
@@ -86,8 +87,8 @@ void syn_sent_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
     tcb.snd.wl2 = segment.ack;
     acknowledge(tcb, segment, true, effects);
     take_fast_open_answer(tcb, segment, effects);
-    if (tcb.user.defer_accept != 0 && tcb.rcv.nxt == segment.end() && !tcb.fin_queued) {
-        // Linux's TCP_DEFER_ACCEPT of one who opens: the ACK waits for data to ride on.
+    if (ack_may_wait && tcb.rcv.nxt == segment.end() && !tcb.fin_queued) {
+        // Linux's TCP_DEFER_ACCEPT of one who opens, and TCP_QUICKACK off: the ACK waits for data to ride on.
         tcb.ack.need_delayed();
         tcb.timers.arm(Timer::delayed_ack, effects.now + effects.config().delayed_ack_max);
     } else {

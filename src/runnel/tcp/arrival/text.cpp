@@ -109,13 +109,18 @@ bool take_in_order(Tcb& tcb, Segment& segment, Effects& effects) {
     return taken;
 }
 
+/// The most octets of a segment that the peer should send: what our MSS option said, less its timestamps.
+std::uint32_t full_segment(const Tcb& tcb) {
+    return tcb.options.local_mss - (tcb.options.timestamps ? 12U : 0U);
+}
+
 /// Now or a little later (§3.8.6.3, SHLD-18; 5681-M12: one for a segment; SHLD-19: at least every second full-sized segment).
 void schedule_ack(Tcb& tcb, bool gap_before, Effects& effects) {
     const std::uint64_t unacknowledged = distance(tcb.rcv.last_ack_sent, tcb.rcv.nxt);
     if (gap_before) {
         // RFC 5681 §4.2: a gap filled in part or wholly is news for the sender's recovery.
         tcb.ack.need_now(Decision::tcp_transmit_ack_gap, false);
-    } else if (tcb.ack.quick() || tcb.user.quick_ack) {
+    } else if (tcb.ack.quick()) {
         tcb.ack.need_now(Decision::tcp_transmit_ack_quick, false);
     } else if (unacknowledged > tcb.ack.segment_size()) {
         tcb.ack.need_now(Decision::tcp_transmit_ack_second_segment, false);
@@ -171,6 +176,8 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     }
     const std::uint32_t arrived = segment.length;
     const std::uint32_t piece = segment.gso_size != 0 ? std::uint32_t{segment.gso_size} : arrived;
+    // More than was asked for is no more than full.
+    const std::uint32_t full = std::min(piece, full_segment(tcb));
     trim(tcb, segment);
     if (segment.length == 0) {
         // MAY-8: the window may stay closed for as long as the reader likes.
@@ -181,6 +188,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
                        : closed  ? Decision::tcp_drop_window_closed
                                  : Decision::tcp_drop_old_duplicate,
                        segment);
+        tcb.ack.enter_quick(tcb.rcv.wnd(), effects.config());
         tcb.ack.need_now(closed ? Decision::tcp_transmit_ack_window_closed
                                 : Decision::tcp_transmit_ack_unacceptable,
                          true);
@@ -219,7 +227,8 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     effects.decide(tcb, Decision::tcp_accept_in_order, segment);
     grow_receive_limit(tcb, arrived, effects.config());
     tcb.ack.fold();
-    tcb.ack.on_data(piece, tcb.rcv.wnd(), tcb.rto(effects.config()), effects.config(), effects.now);
+    tcb.ack.on_data(full, segment.flags().psh(), tcb.rcv.wnd(), tcb.rto(effects.config()),
+                    effects.config(), effects.now);
     schedule_ack(tcb, gap_before, effects);
     return true;
 }
@@ -236,8 +245,8 @@ void take_syn_text(Tcb& tcb, Segment& segment, Effects& effects) {
     }
     tcb.syn_data_acked = true;
     ++tcb.telemetry.data_segments_received;
-    tcb.ack.on_data(arrived, tcb.rcv.wnd(), tcb.rto(effects.config()), effects.config(),
-                    effects.now);
+    tcb.ack.on_data(arrived, segment.flags().psh(), tcb.rcv.wnd(), tcb.rto(effects.config()),
+                    effects.config(), effects.now);
 }
 
 void check_fin(Tcb& tcb, const Segment& segment, Effects& effects) {

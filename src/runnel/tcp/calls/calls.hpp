@@ -21,7 +21,9 @@ void close_both(Tcb& tcb, Effects& effects);
 void abort_connection(Tcb& tcb, Effects& effects);
 
 /// New options, with what follows from them at once.
-void change_options(Tcb& tcb, const ConnectionOptions& options);
+void change_options(Tcb& tcb, const ConnectionOptions& options, const TcpConfig& config);
+/// Linux: once the reader has taken all, an ACK that waits for company is sent, unless the exchange is interactive.
+void acknowledge_when_read(Tcb& tcb, const TcpConfig& config);
 /// Octets that RECEIVE would give now, up to the urgent mark.
 [[nodiscard]] std::size_t readable_octets(const Tcb& tcb);
 [[nodiscard]] bool at_urgent_mark(const Tcb& tcb);

@@ -97,7 +97,14 @@ bool at_urgent_mark(const Tcb& tcb) {
     return tcb.urgent_mark != UrgentMark::none && tcb.rcv.urgent == read_position(tcb);
 }
 
-Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flags, Effects&) {
+void acknowledge_when_read(Tcb& tcb, const TcpConfig& config) {
+    if (config.ack_on_read && tcb.receive.size() == 0 && tcb.ack.due_when_read()) {
+        tcb.ack.need_now(Decision::tcp_transmit_ack_read, false);
+    }
+}
+
+Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flags,
+                                  Effects& effects) {
     if (flags.urgent) {
         return receive_urgent(tcb, into, flags.peek);
     }
@@ -116,10 +123,11 @@ Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flag
     const std::size_t got =
         flags.discard ? tcb.receive.discard(into.size()) : tcb.receive.read(into);
     forget_mark_inline(tcb);
+    acknowledge_when_read(tcb, effects.config());
     return got;
 }
 
-Result<SliceList> receive_slices(Tcb& tcb, std::size_t limit, Effects&) {
+Result<SliceList> receive_slices(Tcb& tcb, std::size_t limit, Effects& effects) {
     skip_urgent_octet(tcb);
     SliceList slices;
     if (tcb.receive.size() == 0) {
@@ -131,6 +139,7 @@ Result<SliceList> receive_slices(Tcb& tcb, std::size_t limit, Effects&) {
     }
     (void)tcb.receive.take(std::min(limit, readable_octets(tcb)), slices);
     forget_mark_inline(tcb);
+    acknowledge_when_read(tcb, effects.config());
     return slices;
 }
 

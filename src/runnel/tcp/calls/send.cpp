@@ -92,7 +92,7 @@ std::size_t room_in_syn(const Tcb& tcb) {
 
 }  // namespace
 
-void change_options(Tcb& tcb, const ConnectionOptions& options) {
+void change_options(Tcb& tcb, const ConnectionOptions& options, const TcpConfig& config) {
     const std::uint32_t stamps = options.timestamping & ~tcb.user.timestamping;
     if ((stamps & Timestamping::kOptId) != 0) {
         // Keys count from what is unacknowledged, or from what will be written next.
@@ -105,7 +105,14 @@ void change_options(Tcb& tcb, const ConnectionOptions& options) {
     if (options.congestion_control && options.congestion_control != tcb.user.congestion_control) {
         tcb.controller.use(*options.congestion_control);
     }
+    if (options.ack_mode != AckMode::unchanged && is_synchronized(tcb.state)) {
+        tcb.ack.set_interactive(options.ack_mode == AckMode::delayed);
+        acknowledge_when_read(tcb, config);
+    }
     tcb.user = options;
+    if (is_synchronized(tcb.state)) {
+        tcb.user.ack_mode = AckMode::unchanged;
+    }
 }
 
 Result<std::size_t> send_bytes(Tcb& tcb, Bytes bytes, SendFlags flags, Effects& effects) {

@@ -210,8 +210,14 @@ bool StackState::on_icmp(const IcmpReport& report, Instant now) {
         }
         // RFC 9293 §3.9.2.2, SHLD-26. Once the handshake is over only profile rfc lets a stranger's word end what
         // the peer's acknowledgements may prove alive (RFC 5927 §5.2).
-        if (report.hard && (!is_synchronized(t.state) || config_.icmp_aborts)) {
+        const bool opening = !is_synchronized(t.state);
+        if (report.hard && (opening || config_.icmp_aborts)) {
             effects.decide(t, Decision::tcp_accept_icmp_hard);
+            effects.end(t, report.error);
+            return;
+        }
+        if (opening && config_.icmp_aborts_opening) {
+            effects.decide(t, Decision::tcp_accept_icmp_opening);
             effects.end(t, report.error);
             return;
         }

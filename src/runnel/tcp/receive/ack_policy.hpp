@@ -18,11 +18,21 @@ public:
     static constexpr std::uint8_t kMaxOwed = 64;
 
     /// The connection opens: its first data will be compared with now.
-    void start(Instant now) { last_data_ = now; }
+    void start(Instant now, bool interactive) {
+        last_data_ = now;
+        interactive_ = interactive;
+    }
     [[nodiscard]] Instant last_data() const { return last_data_; }
-    /// Data arrived: adapts the delay to its rhythm. `segment` is the size of one wire segment.
-    void on_data(std::uint32_t segment, std::uint64_t receive_window, Duration rto,
+    /// Data arrived: adapts the delay to its rhythm. `segment` is the size of one wire segment, `push` whether
+    /// it had PSH.
+    void on_data(std::uint32_t segment, bool push, std::uint64_t receive_window, Duration rto,
                  const TcpConfig& config, Instant now) {
+        // A segment that isn't full, or is pushed, ends what its sender had to say: it may wait for the ACK.
+        if (segment < segment_size_) {
+            pushed_ = pushed_ == 0 ? 1 : 2;
+        } else if (push && pushed_ == 0) {
+            pushed_ = 1;
+        }
         // The estimate of the peer's segment size: never below what RFC 9293 assumes unless all is small.
         if (segment > segment_size_) {
             segment_size_ = static_cast<std::uint16_t>(std::min(segment, 65'535U));
@@ -52,8 +62,25 @@ public:
         reason_ = reason;
     }
     /// RCV.NXT moved on: one ACK says it all, duplicates owed before are stale.
+    /// Something came that had come before, or lies outside of the window: its sender needs to hear where we stand,
+    /// now and for the next segments (Linux).
+    void enter_quick(std::uint64_t receive_window, const TcpConfig& config) {
+        start_quick(receive_window, config);
+        interactive_ = false;
+        delay_ = config.delayed_ack_min;
+    }
     void fold() { owed_ = std::min<std::uint8_t>(owed_, 1); }
     void need_delayed() { delayed_ = true; }
+    /// The delayed ACK's time is over and nothing has come to carry it: the exchange is less interactive than
+    /// thought, or its rhythm slower (Linux).
+    void on_delay_over(Duration rto, const TcpConfig& config) {
+        delay_ = interactive_ ? config.delayed_ack_min : std::min(delay_ * 2, rto);
+        interactive_ = false;
+    }
+    /// Whether a delayed ACK should go now that the reader has taken all there is (Linux).
+    [[nodiscard]] bool due_when_read() const {
+        return delayed_ && (pushed_ == 2 || (pushed_ == 1 && !interactive_));
+    }
 
     [[nodiscard]] bool owed() const { return owed_ > 0; }
     [[nodiscard]] bool delayed() const { return delayed_; }
@@ -62,9 +89,13 @@ public:
     [[nodiscard]] bool quick() const { return quick_ > 0 && !interactive_; }
     [[nodiscard]] std::uint32_t segment_size() const { return segment_size_; }
     void set_segment_size(std::uint32_t size) { segment_size_ = static_cast<std::uint16_t>(size); }
-    [[nodiscard]] Duration delay(const TcpConfig& config) const {
+    /// `rtt`: smoothed, 0 when it has not been measured. The peer's timer runs after a round trip (Linux).
+    [[nodiscard]] Duration delay(const TcpConfig& config, Duration rtt = {}) const {
         // RFC 9293 §3.8.6.3, SHLD-18; MUST-40, 5681-M11: the configuration keeps it below 0.5 s.
-        return std::clamp(delay_, config.delayed_ack_min, config.delayed_ack_max);
+        const Duration most = rtt.ns == 0
+                                  ? config.delayed_ack_max
+                                  : std::clamp(rtt, config.delayed_ack_min, config.delayed_ack_max);
+        return std::clamp(delay_, config.delayed_ack_min, most);
     }
     /// The same, but 0 before the first data (Linux's ato).
     [[nodiscard]] Duration adapted_delay(const TcpConfig& config) const {
@@ -77,6 +108,7 @@ public:
             owed_ = with_data ? 0 : static_cast<std::uint8_t>(owed_ - 1);
         }
         delayed_ = false;
+        pushed_ = 0;
         if (quick_ > 0) {
             --quick_;
         }
@@ -85,20 +117,15 @@ public:
             interactive_ = true;
         }
     }
-    void set_interactive(bool on) {
-        interactive_ = on;
-        if (!on && quick_ == 0) {
-            quick_ = 1;
-        }
-    }
+    [[nodiscard]] bool interactive() const { return interactive_; }
+    void set_interactive(bool on) { interactive_ = on; }
 
 private:
     void start_quick(std::uint64_t receive_window, const TcpConfig& config) {
         const std::uint64_t size = std::max<std::uint64_t>(segment_size_, 1);
         const std::uint64_t wanted = std::max<std::uint64_t>(receive_window / (2 * size), 2);
-        quick_ =
-            static_cast<std::uint8_t>(std::min<std::uint64_t>({wanted, config.quick_acks, 255}));
-        interactive_ = false;
+        quick_ = std::max(quick_, static_cast<std::uint8_t>(
+                                      std::min<std::uint64_t>({wanted, config.quick_acks, 255})));
     }
 
     Duration delay_ = {};
@@ -107,8 +134,9 @@ private:
     std::uint16_t segment_size_ = 536;
     std::uint8_t quick_ = 0;
     std::uint8_t owed_ = 0;
-    bool interactive_ = false;
-    bool delayed_ = false;
+    std::uint8_t pushed_ : 2 = 0;  ///< segments since the last ACK that ended something; 2: or more
+    bool interactive_ : 1 = false;
+    bool delayed_ : 1 = false;
 };
 
 }  // namespace runnel::tcp

@@ -97,7 +97,7 @@ void on_syn_timeout(Tcb& tcb, Effects& effects) {
     const TcpConfig& config = effects.config();
     const bool active = tcb.state == State::syn_sent;
     // Linux counts its linear timeouts beside the others: with 6 retries a SYN is given up after 131 s.
-    const std::uint32_t linear_tries = active && config.syn_linear_timeouts ? 4 : 0;
+    const std::uint32_t linear_tries = active ? config.syn_linear_timeouts : 0;
     const std::uint32_t tries = syn_tries(tcb, config) + linear_tries;
     const Duration limit =
         tcb.user.user_timeout.ns != 0 ? tcb.user.user_timeout : config.user_timeout;
@@ -217,10 +217,8 @@ void on_delayed_ack_timeout(Tcb& tcb, Effects& effects) {
     if (!tcb.ack.delayed()) {
         return;
     }
-    // Nothing came to carry it: the exchange is less interactive than thought.
-    tcb.ack.set_interactive(false);
+    tcb.ack.on_delay_over(tcb.rto(effects.config()), effects.config());
     tcb.ack.need_now(Decision::tcp_transmit_ack_delayed, false);
-    (void)effects;
 }
 
 void on_keepalive_timeout(Tcb& tcb, Effects& effects) {
