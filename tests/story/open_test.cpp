@@ -287,5 +287,26 @@ TEST_F(Open, ListenersOfTwoAddressesShareAPort) {
     EXPECT_FALSE(stack().listen(any, false, 10, {}));
 }
 
+TEST_F(Open, ASoftIcmpErrorEndsAnOpeningWhereThatIsAskedFor) {  // as Linux, RFC 5461
+    config.icmp_aborts_opening = true;
+    const auto soft = [this](std::uint32_t seq) {
+        IcmpReport icmp;
+        icmp.tuple = tuple;
+        icmp.quoted_seq = SeqNum{our_iss} + seq;
+        icmp.error = Errc::host_unreachable;
+        return stack().on_icmp(icmp, now);
+    };
+    connects();
+    EXPECT_TRUE(soft(0));
+    EXPECT_EQ(stack().take_error(connection), Errc::host_unreachable);
+    EXPECT_EQ(count(Decision::tcp_accept_icmp_opening), 1u);
+    tuple.remote.port = 2001;
+    established();
+    writes("x");
+    (void)sent();
+    EXPECT_TRUE(soft(1));
+    EXPECT_EQ(state(), State::established);
+}
+
 }  // namespace
 }  // namespace runnel::story

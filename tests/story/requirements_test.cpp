@@ -510,27 +510,6 @@ TEST_F(Requirements, ASoftIcmpErrorIsToldAndEndsNothing) {
     }
 }
 
-TEST_F(Requirements, ASoftIcmpErrorEndsAnOpeningWhereThatIsAskedFor) {  // as Linux, RFC 5461
-    config.icmp_aborts_opening = true;
-    const auto soft = [this](std::uint32_t seq) {
-        IcmpReport icmp;
-        icmp.tuple = tuple;
-        icmp.quoted_seq = SeqNum{our_iss} + seq;
-        icmp.error = Errc::host_unreachable;
-        return stack().on_icmp(icmp, now);
-    };
-    connects();
-    EXPECT_TRUE(soft(0));
-    EXPECT_EQ(stack().take_error(connection), Errc::host_unreachable);
-    EXPECT_EQ(count(Decision::tcp_accept_icmp_opening), 1u);
-    tuple.remote.port = 2001;
-    established();
-    writes("x");
-    (void)sent();
-    EXPECT_TRUE(soft(1));
-    EXPECT_EQ(state(), State::established);
-}
-
 // Proves: SHLD-26
 TEST_F(Requirements, AHardIcmpErrorEndsAnOpeningAndByTheLetterEverything) {
     const auto hard = [this](std::uint32_t seq) {
