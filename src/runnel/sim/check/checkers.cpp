@@ -275,6 +275,9 @@ void Checkers::on_transmitted(Simulation& run, const Event& event) {
     if (event.connection == 0) {
         return answers(run, event, true);
     }
+    if (event.reason == Decision::tcp_transmit_ack_time_wait) {
+        return;  // its predecessor's, which a new SYN has just ended
+    }
     Shadow& one = shadow(view, event.connection);
     if (event.tcb == nullptr || !one.known) {
         return;
