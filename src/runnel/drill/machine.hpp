@@ -12,6 +12,7 @@
 #include "runnel/host/host.hpp"
 #include "runnel/report/pcapng_writer.hpp"
 #include "runnel/socket/socket_layer.hpp"
+#include "runnel/tcp/inspection.hpp"
 
 namespace runnel::drill {
 
@@ -44,6 +45,10 @@ public:
     /// `times`: so many of it, in one batch.
     void inject(const std::vector<std::byte>& packet, std::uint16_t gso_size,
                 std::uint32_t times = 1);
+    /// Whether the host has a connection of that name on the wire (TIME-WAIT is none).
+    [[nodiscard]] bool knows(const FourTuple& tuple) const {
+        return tcp::Inspection(host_.tcp()).find(tuple).has_value();
+    }
     /// Everything the host has to say now goes into `sent`, unless it is held back.
     void flush();
     /// At that instant the host is not asked yet, because more happens then; never() ends it.

@@ -92,7 +92,6 @@ bool Play::inject_tcp(const Event& event, const Packet& packet, const TcpPacket&
     if (wire.flags.ack()) {
         flow.una = wire.ack;
     }
-    flow.over = flow.over || tcp.flags.rst();
     const IpHead head = head_for(flow, packet);
     std::vector<std::byte> bytes = build_tcp(head, {flow.peer.port, flow.host.port}, wire);
     if (bytes.empty()) {
@@ -111,6 +110,8 @@ bool Play::inject_tcp(const Event& event, const Packet& packet, const TcpPacket&
     sign_if_asked(tcp, head, bytes);
     spoil(packet.own, head, bytes);
     machine_->inject(bytes, gso_size, packet.own.times);
+    // A reset that was believed ends it; one that was not leaves it as it is.
+    flow.over = flow.over || (tcp.flags.rst() && !machine_->knows({flow.host, flow.peer}));
     return true;
 }
 

@@ -170,17 +170,17 @@ Result<std::size_t> SocketLayer::send_fast_open(SocketId id, Bytes bytes, const 
         return fail(Errc::already_connected);
     }
     if (socket->phase != Phase::connection) {
-        // Nothing to send: then there is nothing to wait for, and the SYN is an ordinary one.
-        const bool before = options_of(*socket).fast_open;
-        if (before != !bytes.empty()) {
+        if (!options_of(*socket).fast_open) {
             tcp::ConnectionOptions changed = options_of(*socket);
-            changed.fast_open = !bytes.empty();
+            changed.fast_open = true;
             socket->options = std::make_unique<tcp::ConnectionOptions>(changed);
         }
         if (const Status begun = connect(id, remote, now); !begun) {
             return fail(begun.error());
         }
-        return send(id, bytes, flags, now);
+        const auto sent = send(id, bytes, flags, now);
+        // Nothing to send: the SYN has gone all the same.
+        return sent && bytes.empty() ? fail(Errc::in_progress) : sent;
     }
     if (!waits_for_data(*socket)) {
         if (const Status begun = connect_outcome(id, *socket, now); !begun) {

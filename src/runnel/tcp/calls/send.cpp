@@ -119,6 +119,9 @@ Result<std::size_t> send_bytes(Tcb& tcb, Bytes bytes, SendFlags flags, Effects& 
     if (const Errc error = refuse_send(tcb, flags); error != Errc::ok) {
         return fail(error);
     }
+    if (bytes.empty() && tcb.fast_open != nullptr && tcb.fast_open->waits && tcb.send.empty()) {
+        tcb.fast_open->waits = false;  // a SEND of nothing opens, as in Linux
+    }
     bytes = bytes.first(std::min<std::size_t>(bytes.size(), room_in_syn(tcb)));
     const std::size_t taken =
         tcb.send.append(effects.pool(), bytes, send_limit(tcb, effects.config()));
