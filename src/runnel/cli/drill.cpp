@@ -215,8 +215,8 @@ void add_drill(CLI::App& program, int& exit_code) {
         command
             ->add_option_function<std::string>(
                 fmt::format("--{}", name),
-                [arguments, name = std::string(name)](const std::string& value) {
-                    arguments->more.push_back({name, value, {}});
+                [arguments, option = std::string(name)](const std::string& value) {
+                    arguments->more.push_back({option, value, {}});
                 },
                 what)
             ->type_name("VALUE");

@@ -85,10 +85,7 @@ CheckSet suspended_by(Suspension suspension) {
         case Suspension::forged:
             add(Check::content);
             add(Check::completion);
-            add(Check::pipe);
             break;
-        case Suspension::late: add(Check::delayed_ack); break;
-        case Suspension::amnesia: add(Check::completion); break;
     }
     return set;
 }

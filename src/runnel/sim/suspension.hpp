@@ -22,8 +22,6 @@ enum class Suspension : std::uint8_t {
     none,
     lost_data,  ///< the sender was told that octets had arrived which had not
     forged,     ///< the peer's own segments can't be told from forged ones
-    late,       ///< the host could not act when its timers were due
-    amnesia,    ///< one end has forgotten the connection
 };
 [[nodiscard]] CheckSet suspended_by(Suspension suspension);
 
