@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -118,10 +117,10 @@ private:
         std::size_t position = 0;                ///< of a file
         Pipe* pipe = nullptr;                    ///< in pipes_
         std::vector<std::byte>* file = nullptr;  ///< in files_
-        std::shared_ptr<Epoll> epoll;
-        std::shared_ptr<Arrivals> arrivals;  ///< where the time of arrival is wanted
-        Duration receive_timeout;            ///< SO_RCVTIMEO; 0: none
-        Duration send_timeout;               ///< SO_SNDTIMEO
+        Epoll* epoll = nullptr;                  ///< in epolls_
+        Arrivals* arrivals = nullptr;  ///< in arrivals_, where the time of arrival is wanted
+        Duration receive_timeout;      ///< SO_RCVTIMEO; 0: none
+        Duration send_timeout;         ///< SO_SNDTIMEO
         std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>
             kept;  ///< options without effect
 
@@ -242,7 +241,9 @@ private:
     Machine& machine_;
     const Settings& settings_;
     std::map<int, Descriptor> descriptors_;
-    std::deque<Pipe> pipes_;                               ///< kept, so that both ends stay good
+    std::deque<Epoll> epolls_;  ///< all three are kept, so that descriptors stay good
+    std::deque<Arrivals> arrivals_;
+    std::deque<Pipe> pipes_;
     std::map<std::string, std::vector<std::byte>> files_;  ///< by name
     std::vector<ReadyEvent> ready_;
     std::optional<SocketId> info_socket_;

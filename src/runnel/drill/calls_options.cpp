@@ -242,7 +242,7 @@ std::optional<Reply> Calls::set_own_option(Descriptor& descriptor, std::int64_t 
     const bool stamping = name == kSoTimestamping || name == kSoTimestampingNew;
     if (level == kSolSocket && (stamps || stamping)) {
         const bool wanted = stamps ? number != 0 : (number & (kRxSoftware | kRxHardware)) != 0;
-        descriptor.arrivals = wanted ? std::make_shared<Arrivals>() : nullptr;
+        descriptor.arrivals = wanted ? &arrivals_.emplace_back() : nullptr;
         if (stamping) {
             return std::nullopt;  // the socket has to know of it too
         }

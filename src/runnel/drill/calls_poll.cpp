@@ -83,7 +83,7 @@ Reply Calls::poll(CallState& state, Arguments& arguments) {
 Reply Calls::epoll_create(CallState& state, Arguments&) {
     Descriptor descriptor;
     descriptor.kind = Descriptor::Kind::epoll;
-    descriptor.epoll = std::make_shared<Epoll>(machine_.sockets());
+    descriptor.epoll = &epolls_.emplace_back(machine_.sockets());
     return Reply::ok(add(std::move(descriptor), state.call->result));
 }
 
