@@ -178,6 +178,10 @@ private:
     };
     /// (fd, buffer, size, flags, name, …) of read, recv, write, send and their like.
     [[nodiscard]] static Transfer plain_transfer(Arguments& arguments);
+    /// (fd, iovec, …) of readv and writev.
+    [[nodiscard]] Transfer vector_transfer(Arguments& arguments);
+    /// (fd, message, flags) of recvmsg and sendmsg, but for the message's iovec.
+    [[nodiscard]] static Transfer message_transfer(const Expression& message, Arguments& arguments);
     [[nodiscard]] std::vector<Piece> pieces_of(const Expression& vector, Arguments& arguments);
     Reply receive(CallState& state, const Transfer& transfer, Arguments& arguments);
     Reply receive_stream(CallState& state, Descriptor& descriptor, const Transfer& transfer,

@@ -59,15 +59,19 @@ Calls::Transfer Calls::plain_transfer(Arguments& arguments) {
     return transfer;
 }
 
+Calls::Transfer Calls::vector_transfer(Arguments& arguments) {
+    Transfer transfer;
+    transfer.fd = arguments.fd(0);
+    transfer.pieces = pieces_of(arguments.at(1), arguments);
+    return transfer;
+}
+
 Reply Calls::recv(CallState& state, Arguments& arguments) {
     return receive(state, plain_transfer(arguments), arguments);
 }
 
 Reply Calls::readv(CallState& state, Arguments& arguments) {
-    Transfer transfer;
-    transfer.fd = arguments.fd(0);
-    transfer.pieces = pieces_of(arguments.at(1), arguments);
-    return receive(state, transfer, arguments);
+    return receive(state, vector_transfer(arguments), arguments);
 }
 
 Reply Calls::send(CallState& state, Arguments& arguments) {
@@ -75,10 +79,7 @@ Reply Calls::send(CallState& state, Arguments& arguments) {
 }
 
 Reply Calls::writev(CallState& state, Arguments& arguments) {
-    Transfer transfer;
-    transfer.fd = arguments.fd(0);
-    transfer.pieces = pieces_of(arguments.at(1), arguments);
-    return transmit(state, transfer, arguments);
+    return transmit(state, vector_transfer(arguments), arguments);
 }
 
 std::vector<Calls::Piece> Calls::pieces_of(const Expression& vector, Arguments& arguments) {

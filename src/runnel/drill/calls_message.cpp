@@ -219,13 +219,18 @@ void Calls::note_arrivals() {
     }
 }
 
-Reply Calls::recvmsg(CallState& state, Arguments& arguments) {
-    const Expression& message = pointee(arguments.at(1));
-    const Expression* vector = message.field("msg_iov");
+Calls::Transfer Calls::message_transfer(const Expression& message, Arguments& arguments) {
     Transfer transfer;
     transfer.fd = arguments.fd(0);
     transfer.flags = arguments.number(2, 0);
     transfer.name = message.field("msg_name");
+    return transfer;
+}
+
+Reply Calls::recvmsg(CallState& state, Arguments& arguments) {
+    const Expression& message = pointee(arguments.at(1));
+    const Expression* vector = message.field("msg_iov");
+    Transfer transfer = message_transfer(message, arguments);
     std::size_t room = 0;
     if (vector != nullptr && vector->is(Expression::Kind::array)) {
         transfer.pieces = pieces_of(*vector, arguments);
@@ -260,10 +265,7 @@ Reply Calls::recvmsg(CallState& state, Arguments& arguments) {
 Reply Calls::sendmsg(CallState& state, Arguments& arguments) {
     const Expression& message = pointee(arguments.at(1));
     const Expression* vector = message.field("msg_iov");
-    Transfer transfer;
-    transfer.fd = arguments.fd(0);
-    transfer.flags = arguments.number(2, 0);
-    transfer.name = message.field("msg_name");
+    Transfer transfer = message_transfer(message, arguments);
     if (transfer.name != nullptr && transfer.name->is(Expression::Kind::ellipsis)) {
         const auto found = descriptors_.find(transfer.fd);
         // `...`: the other end, which a connected socket knows.

@@ -105,10 +105,7 @@ OptionReply reply(std::int64_t value, MutableBytes into) {
 
 /// The names that people use for what we have.
 std::optional<tcp::CongestionControl> control_of(std::string_view name) {
-    if (name == "reno" || name == "newreno") {
-        return tcp::CongestionControl::new_reno;
-    }
-    return name == "fixed" ? std::optional(tcp::CongestionControl::fixed) : std::nullopt;
+    return tcp::congestion_control_named(name == "newreno" ? "reno" : name);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 #include <limits>
 #include <optional>
 
+#include "runnel/tcp/names.hpp"
+
 namespace runnel::tcp {
 
 namespace {
@@ -246,14 +248,9 @@ bool set_fast_open_key(TcpConfig& config, std::string_view value) {
     return true;
 }
 bool set_congestion_control(TcpConfig& config, std::string_view value) {
-    if (value == "reno" || value == "new_reno") {
-        config.congestion_control = CongestionControl::new_reno;
-    } else if (value == "fixed") {
-        config.congestion_control = CongestionControl::fixed;
-    } else {
-        return false;
-    }
-    return true;
+    const auto control = congestion_control_named(value == "new_reno" ? "reno" : value);
+    config.congestion_control = control.value_or(config.congestion_control);
+    return control.has_value();
 }
 
 using C = TcpConfig;

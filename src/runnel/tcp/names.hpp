@@ -11,37 +11,46 @@
 
 namespace runnel::tcp {
 
-inline constexpr std::array<std::pair<std::string_view, Profile>, 3> kProfileNames = {
+template <class T, std::size_t N>
+using NameTable = std::array<std::pair<std::string_view, T>, N>;
+
+inline constexpr NameTable<Profile, 3> kProfileNames = {
     {{"modern", Profile::modern}, {"linux", Profile::linux_like}, {"rfc", Profile::rfc}}};
+inline constexpr NameTable<CongestionControl, 2> kCongestionControlNames = {
+    {{"reno", CongestionControl::new_reno}, {"fixed", CongestionControl::fixed}}};
 
-inline constexpr std::array<std::pair<std::string_view, CongestionControl>, 2>
-    kCongestionControlNames = {
-        {{"reno", CongestionControl::new_reno}, {"fixed", CongestionControl::fixed}}};
-
-[[nodiscard]] constexpr std::optional<Profile> profile_named(std::string_view name) {
-    for (const auto& [known, profile] : kProfileNames) {
+template <class T, std::size_t N>
+[[nodiscard]] constexpr std::optional<T> named(const NameTable<T, N>& table,
+                                               std::string_view name) {
+    for (const auto& [known, value] : table) {
         if (known == name) {
-            return profile;
+            return value;
         }
     }
     return std::nullopt;
 }
-
-[[nodiscard]] constexpr std::string_view name_of(Profile profile) {
-    for (const auto& [name, known] : kProfileNames) {
-        if (known == profile) {
+template <class T, std::size_t N>
+[[nodiscard]] constexpr std::string_view name_in(const NameTable<T, N>& table, T value) {
+    for (const auto& [name, known] : table) {
+        if (known == value) {
             return name;
         }
     }
     return {};
 }
+
+[[nodiscard]] constexpr std::optional<Profile> profile_named(std::string_view name) {
+    return named(kProfileNames, name);
+}
+[[nodiscard]] constexpr std::optional<CongestionControl> congestion_control_named(
+    std::string_view name) {
+    return named(kCongestionControlNames, name);
+}
+[[nodiscard]] constexpr std::string_view name_of(Profile profile) {
+    return name_in(kProfileNames, profile);
+}
 [[nodiscard]] constexpr std::string_view name_of(CongestionControl control) {
-    for (const auto& [name, known] : kCongestionControlNames) {
-        if (known == control) {
-            return name;
-        }
-    }
-    return {};
+    return name_in(kCongestionControlNames, control);
 }
 
 }  // namespace runnel::tcp

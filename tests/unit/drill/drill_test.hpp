@@ -9,6 +9,16 @@
 
 namespace runnel::drill {
 
+/// A connection that the far end opens: descriptor 4.
+inline constexpr std::string_view kOpen =
+    "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
+    "+0 bind(3, ..., ...) = 0\n"
+    "+0 listen(3, 1) = 0\n"
+    "+.1 < S 0:0(0) win 65535 <mss 1000>\n"
+    "+0 > S. 0:0(0) ack 1 <mss 1460>\n"
+    "+.1 < . 1:1(0) ack 1 win 65535\n"
+    "+0 accept(3, ..., ...) = 4\n";
+
 inline Script parsed(std::string_view text, const Defines& defines = {}, bool must = true) {
     auto script = parse_script("t.pkt", text, defines);
     if (!script) {

@@ -82,9 +82,8 @@ std::vector<tcp::CongestionControl> controllers(const std::string& text) {
     while (true) {
         const std::size_t end = std::min(rest.find(','), rest.size());
         const std::string_view name = rest.substr(0, end);
-        const auto known = std::find_if(kControllers.names.begin(), kControllers.names.end(),
-                                        [&](const auto& one) { return one.first == name; });
-        if (known == kControllers.names.end()) {
+        const auto known = tcp::congestion_control_named(name);
+        if (!known) {
             std::string names;
             for (const auto& one : kControllers.names) {
                 names += fmt::format("{}{}", names.empty() ? "" : ", ", one.first);
@@ -92,7 +91,7 @@ std::vector<tcp::CongestionControl> controllers(const std::string& text) {
             refuse(
                 fmt::format("Runnel has no congestion control {} yet; --cc takes {}", name, names));
         }
-        found.push_back(known->second);
+        found.push_back(*known);
         if (end == rest.size()) {
             return found;
         }

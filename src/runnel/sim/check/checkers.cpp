@@ -51,6 +51,13 @@ void add_repeated(Shadow& shadow, tcp::Seq64 begin, tcp::Seq64 end) {
     ranges.erase(at + 1, last);
 }
 
+/// What the next look is compared with.
+void remember(Shadow& shadow, const tcp::Tcb& tcb) {
+    shadow.una = tcb.snd.una;
+    shadow.smoothed = tcb.rtt.smoothed();
+    shadow.variation = tcb.rtt.variation();
+}
+
 void forget_repeated(Shadow& shadow) {
     const auto gone = [&](const check::SentRange& range) { return range.end <= shadow.una; };
     if (!shadow.repeated.empty() && gone(shadow.repeated.front())) {
@@ -213,7 +220,7 @@ void Checkers::learn_sent(Shadow& shadow, const Packet& packet) {
     }
 }
 
-void Checkers::learn_arrived(Shadow& shadow, const tcp::Tcb& tcb, const Packet& packet) {
+void Checkers::learn_arrived(Shadow& shadow, const Packet& packet) {
     const TcpHeader& header = packet.tcp;
     if (header.flags.rst()) {
         return;
@@ -238,7 +245,6 @@ void Checkers::learn_arrived(Shadow& shadow, const tcp::Tcb& tcb, const Packet& 
     const std::uint64_t window = std::uint64_t{header.window}
                                  << (scaled ? unsigned{shadow.peer_scale} : 0U);
     shadow.peer_edge = std::max(shadow.peer_edge, ack + window);
-    (void)tcb;
 }
 
 void Checkers::answers(Simulation& run, const Event& event, bool sent) {
@@ -310,13 +316,11 @@ void Checkers::on_delivered(Simulation& run, const Event& event) {
     }
     const Look look{run, event.host, event.local, one, *event.tcb, run.window(event.host).config()};
     ++tally_.arrived;
-    learn_arrived(one, *event.tcb, packet);
+    learn_arrived(one, packet);
     check::send_order(look);
     check::karn(look, packet, one.una);
     check::delayed_ack_begins(look);
-    one.una = event.tcb->snd.una;
-    one.smoothed = event.tcb->rtt.smoothed();
-    one.variation = event.tcb->rtt.variation();
+    remember(one, *event.tcb);
     forget_repeated(one);
 }
 
@@ -396,9 +400,7 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
     check::cwnd_bounds(look);
     check::pipe(look);
     one.new_data = false;
-    one.una = tcb->snd.una;
-    one.smoothed = tcb->rtt.smoothed();
-    one.variation = tcb->rtt.variation();
+    remember(one, *tcb);
 }
 
 void Checkers::on_settled(Simulation& run, NodeId host) {

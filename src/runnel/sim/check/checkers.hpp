@@ -56,7 +56,7 @@ private:
     void on_transmitted(Simulation& run, const Event& event);
     void on_delivered(Simulation& run, const Event& event);
     void on_timeout(Simulation& run, const Event& event);
-    void learn_arrived(check::Shadow& shadow, const tcp::Tcb& tcb, const Packet& packet);
+    void learn_arrived(check::Shadow& shadow, const Packet& packet);
     void learn_sent(check::Shadow& shadow, const Packet& packet);
     void answers(Simulation& run, const Event& event, bool sent);
     void look(Simulation& run, NodeId host, HostView& view, check::Shadow& shadow, bool sweep);

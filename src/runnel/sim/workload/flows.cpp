@@ -11,6 +11,15 @@ namespace runnel::sim {
 namespace {
 constexpr unsigned kBacklog = 16;
 
+Family family_of(const Flow& flow) {
+    return flow.v6 ? Family::ipv6 : Family::ipv4;
+}
+/// Where its server listens.
+Endpoint server_of(const Flow& flow) {
+    return {node_address(flow.server, family_of(flow)),
+            static_cast<std::uint16_t>(kFirstPort + flow.id)};
+}
+
 void set_options(SocketLayer& sockets, SocketId socket, const Flow& flow, Instant now) {
     (void)sockets.set_option(socket, SocketOption::keepalive, 1, now);
     (void)sockets.set_option(socket, SocketOption::keepalive_idle, kKeepAliveIdle, now);
@@ -70,15 +79,13 @@ void Workload::start(std::uint16_t index) {
     result.started = true;
     result.began = run_.now();
     state.sessions.reserve(connections_of(flow));
-    const Family family = flow.v6 ? Family::ipv6 : Family::ipv4;
-    const Endpoint at{node_address(flow.server, family),
-                      static_cast<std::uint16_t>(kFirstPort + flow.id)};
     SocketLayer& server = run_.sockets(flow.server);
     const Instant now = run_.local_now(flow.server);
-    const auto listener = server.open(family, SocketType::stream);
+    const auto listener = server.open(family_of(flow), SocketType::stream);
     if (listener) {
         set_options(server, *listener, flow, now);
-        if (server.bind(*listener, at, now) && server.listen(*listener, kBacklog, now)) {
+        if (server.bind(*listener, server_of(flow), now) &&
+            server.listen(*listener, kBacklog, now)) {
             state.listener = *listener;
             remember(flow.server, *listener, {index, 0, 1, true});
             run_.calling({.kind = CallKind::listen,
@@ -107,12 +114,10 @@ void Workload::open_session(std::uint16_t index) {
                              .receive_seed = seed * 2 + 1 - side};
     }
     const Place place{index, number, 0, false};
-    const Family family = flow.v6 ? Family::ipv6 : Family::ipv4;
-    const Endpoint to{node_address(flow.server, family),
-                      static_cast<std::uint16_t>(kFirstPort + flow.id)};
+    const Endpoint to = server_of(flow);
     SocketLayer& client = run_.sockets(flow.client);
     const Instant now = run_.local_now(flow.client);
-    const auto socket = client.open(family, SocketType::stream);
+    const auto socket = client.open(family_of(flow), SocketType::stream);
     if (!socket) {
         return fail(place, socket.error());
     }

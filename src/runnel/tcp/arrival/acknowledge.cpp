@@ -222,8 +222,8 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
     summary.is_duplicate = !advanced && !tcb.retransmission.empty() &&
                            segment.sequence_length() == 0 && !window_changed;
     if (!advanced && tcb.retransmission.empty()) {
-        take_sack(tcb, segment, summary,
-                  effects);  // RFC 2883: a D-SACK may come when all is acknowledged
+        // RFC 2883: a D-SACK may come when all is acknowledged.
+        take_sack(tcb, segment, summary, effects);
         return;
     }
     const Seq64 highest = tcb.retransmission.highest_sacked();

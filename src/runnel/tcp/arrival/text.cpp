@@ -176,8 +176,6 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     }
     const std::uint32_t arrived = segment.length;
     const std::uint32_t piece = segment.gso_size != 0 ? std::uint32_t{segment.gso_size} : arrived;
-    // More than was asked for is no more than full.
-    const std::uint32_t full = std::min(piece, full_segment(tcb));
     trim(tcb, segment);
     if (segment.length == 0) {
         // MAY-8: the window may stay closed for as long as the reader likes.
@@ -227,8 +225,9 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     effects.decide(tcb, Decision::tcp_accept_in_order, segment);
     grow_receive_limit(tcb, arrived, effects.config());
     tcb.ack.fold();
-    tcb.ack.on_data(full, segment.flags().psh(), tcb.rcv.wnd(), tcb.rto(effects.config()),
-                    effects.config(), effects.now);
+    // More than was asked for is no more than full.
+    tcb.ack.on_data(std::min(piece, full_segment(tcb)), segment.flags().psh(), tcb.rcv.wnd(),
+                    tcb.rto(effects.config()), effects.config(), effects.now);
     schedule_ack(tcb, gap_before, effects);
     return true;
 }

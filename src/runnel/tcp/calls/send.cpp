@@ -105,12 +105,11 @@ void change_options(Tcb& tcb, const ConnectionOptions& options, const TcpConfig&
     if (options.congestion_control && options.congestion_control != tcb.user.congestion_control) {
         tcb.controller.use(*options.congestion_control);
     }
+    tcb.user = options;
+    // Until the handshake is over it is kept; from then on it is done, and forgotten.
     if (options.ack_mode != AckMode::unchanged && is_synchronized(tcb.state)) {
         tcb.ack.set_interactive(options.ack_mode == AckMode::delayed);
         acknowledge_when_read(tcb, config);
-    }
-    tcb.user = options;
-    if (is_synchronized(tcb.state)) {
         tcb.user.ack_mode = AckMode::unchanged;
     }
 }

@@ -310,9 +310,7 @@ void settle_timers(Tcb& tcb, const Plan& plan, Effects& effects) {
         timers.arm(Timer::persist, effects.now + (small ? config.rto_min : tcb.rto(config)));
     }
     if (tcb.ack.delayed() && !timers.armed(Timer::delayed_ack)) {
-        timers.arm(Timer::delayed_ack,
-                   effects.now + tcb.ack.delay(config, tcb.rtt.has_sample() ? tcb.rtt.smoothed()
-                                                                            : Duration{}));
+        timers.arm(Timer::delayed_ack, effects.now + tcb.ack.delay(config, tcb.rtt.smoothed()));
     }
     if (tcb.user.keepalive && is_synchronized(tcb.state)) {
         if (!timers.armed(Timer::keepalive)) {
