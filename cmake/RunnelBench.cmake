@@ -1,5 +1,6 @@
 # bench/*.cpp       -> runnel_bench (Google Benchmark, and lwIP beside; on demand: ninja runnel_bench)
 # bench/tools/*.cpp -> one executable a file, build/<preset>/bench/<name>, part of `all`
+# bench/grid/*.cpp  -> runnel_grid, the impaired path that sim_grid and impaired_wire share
 
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.cpp)
 if(sources)
@@ -26,6 +27,11 @@ if(sources)
   endif()
 endif()
 
+add_library(runnel_grid STATIC bench/grid/way.cpp bench/grid/net.cpp bench/grid/flows.cpp)
+target_link_libraries(runnel_grid PRIVATE runnel_flags)
+target_include_directories(runnel_grid PUBLIC ${CMAKE_SOURCE_DIR}/bench)
+target_link_libraries(runnel_grid PUBLIC runnel_report runnel_socket runnel_host)
+
 file(GLOB tools CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/tools/*.cpp)
 set(in_process idle_memory segments)  # need no device, and so few rooms
 foreach(source IN LISTS tools)
@@ -37,6 +43,8 @@ foreach(source IN LISTS tools)
     runnel_use(${name} socket host)
   elseif(name STREQUAL sim_rate)
     runnel_use(${name} sim)
+  elseif(name STREQUAL sim_grid)
+    target_link_libraries(${name} PRIVATE runnel_grid)
   else()
     runnel_use(${name} asio link report socket host)
   endif()
