@@ -135,6 +135,10 @@ std::string effect(const ConnectionStatus& c) {
         case Timer::delayed_ack: return "the acknowledgement that is owed goes out by itself";
         case Timer::keepalive: return "the keep-alive timer looks whether the peer is still there";
         case Timer::fin_wait_2: return "the wait for the peer's FIN is given up";
+        case Timer::loss_probe:
+            return "a tail-loss probe goes out, so that the peer says what has arrived";
+        case Timer::reorder: return "what was overtaken counts as lost, and is sent again";
+        case Timer::pacing: return "the next segment may leave: they are spread over the round trip";
         case Timer::memory: return "it looks again whether there is memory for what is written";
         case Timer::time_wait: return "2MSL has passed: the addresses are free again";
         case Timer::count_: break;

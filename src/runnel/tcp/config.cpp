@@ -22,6 +22,9 @@ TcpConfig linux_config() {
     config.challenge_ack_limit =
         0x7fff'ffff;                    // per host no limit since 6.0; per socket RFC 5961 §7's
     config.receive_buffer = 32U << 20;  // tcp_rmem[2] since 6.16
+    config.pacing = false;              // BBR asks for it by itself
+    config.rto_restart = false;
+    config.mtu_probing = 0;
     config.initial_receive_window = 65'535;
     config.rfc1337 = false;
     config.fast_open_blackhole_timeout = {};  // since 5.14
@@ -46,6 +49,13 @@ TcpConfig rfc_config() {
     config.msl = seconds(120);  // RFC 9293 §3.4.1
     config.rfc1337 = false;     // RFC 9293 §3.10.7.4: an RST ends TIME-WAIT
     config.icmp_aborts = true;  // RFC 9293 §3.9.2.2, SHLD-26
+    config.recovery = 0;        // RFC 6675
+    config.tail_loss_probe = false;
+    config.frto = false;
+    config.rto_restart = false;
+    config.pacing = false;
+    config.ecn = 0;
+    config.mtu_probing = 0;
     return config;
 }
 
@@ -253,6 +263,16 @@ bool set_congestion_control(TcpConfig& config, std::string_view value) {
     return control.has_value();
 }
 
+/// tcp_early_retrans: 0 to 2 meant early retransmit (RFC 5827), which is gone; 3 and 4 the tail-loss probe.
+bool set_early_retrans(TcpConfig& config, std::uint64_t value) {
+    config.tail_loss_probe = value >= 3;
+    return true;
+}
+bool set_frto(TcpConfig& config, std::uint64_t value) {
+    config.frto = value != 0;
+    return true;
+}
+
 using C = TcpConfig;
 
 constexpr std::array kFields = {
@@ -298,9 +318,40 @@ constexpr std::array kFields = {
             "timeouts before a closed connection is given up; 0: 8"),
     count<&C::initial_window_segments>("tcp_init_cwnd", 1, 1'000, "initial window, in segments"),
     count<&C::duplicate_ack_threshold>("tcp_reordering", 1, 300, "duplicate ACKs that mean a loss"),
-    text("tcp_congestion_control", &set_congestion_control, "reno, or fixed for tests"),
+    text("tcp_congestion_control", &set_congestion_control,
+         "cubic, bbr, dctcp, reno, or fixed for tests"),
     flag<&C::slow_start_after_idle>("tcp_slow_start_after_idle",
                                     "idle for an RTO: slow start again"),
+    count<&C::recovery>(
+        "tcp_recovery", 0, 7,
+        "1 RACK (RFC 8985), 2 its window is fixed, 4 it counts no duplicates; the sum"),
+    numeric("tcp_early_retrans", 0, 4, &set_early_retrans, "3 and 4: tail-loss probes (RFC 8985)"),
+    numeric("tcp_frto", 0, 2, &set_frto, "1, 2: spurious timeouts are found by F-RTO (RFC 5682)"),
+    flag<&C::rto_restart>("rto_restart",
+                          "the RTO runs from the oldest segment when few are out (RFC 7765)"),
+    count<&C::max_reordering>("tcp_max_reordering", 3, 65'535,
+                              "greatest reordering learnt, in segments"),
+    flag<&C::hystart>("hystart", "slow start ends when the round trip grows (RFC 9406)"),
+    flag<&C::pacing>("pacing", "segments are spread over the round trip"),
+    count<&C::pacing_slow_start>("tcp_pacing_ss_ratio", 1, 1'000,
+                                 "pacing in slow start, in % of window by round trip"),
+    count<&C::pacing_avoidance>("tcp_pacing_ca_ratio", 1, 1'000, "the same afterwards"),
+    count<&C::ecn>(
+        "tcp_ecn", 0, 5,
+        "0 no ECN, 1 ask and accept, 2 accept, 3 ask for AccECN, 4 ask for ECN and accept "
+        "AccECN, 5 accept AccECN"),
+    flag<&C::ecn_fallback>("tcp_ecn_fallback", "a SYN sent again asks for no ECN"),
+    count<&C::accecn_option>("tcp_ecn_option", 0, 2,
+                             "AccECN's option: 0 never, 1 when needed, 2 also as beacons"),
+    count<&C::mtu_probing>(
+        "tcp_mtu_probing", 0, 2,
+        "search for the path MTU (RFC 4821): 1 where a black hole shows, 2 always"),
+    count<&C::base_mss>("tcp_base_mss", 48, 65'535, "segment size with which such a search begins"),
+    count<&C::mtu_probe_floor>("tcp_mtu_probe_floor", 48, 65'535, "least segment size of a search"),
+    count<&C::mtu_probe_threshold>("tcp_probe_threshold", 1, 65'535,
+                                   "a search is over when so few octets are open"),
+    time<&C::mtu_probe_interval, kSecond>("tcp_probe_interval", 0, 1'000'000,
+                                          "larger sizes are tried again after so long, in s"),
     // Acknowledging
     numeric("delayed_ack_min_ms", 1, 499, &set_delayed_ack_min, "least delay of an ACK, in ms"),
     numeric("delayed_ack_max_ms", 1, 499, &set_delayed_ack_max, "greatest delay of an ACK, in ms"),
@@ -317,6 +368,8 @@ constexpr std::array kFields = {
     count<&C::initial_receive_window>("initial_receive_window", 536, 1U << 30,
                                       "receive window at the start, in bytes"),
     flag<&C::window_autotuning>("tcp_moderate_rcvbuf", "the receive window grows with the reader"),
+    flag<&C::send_buffer_autotuning>("send_buffer_autotuning",
+                                     "the send buffer grows with the congestion window"),
     // Idle and closing
     time<&C::keepalive_time, kSecond>("tcp_keepalive_time", 1, 32'767,
                                       "idle time before the first keep-alive probe, in s"),

@@ -15,7 +15,7 @@ namespace runnel::tcp {
 
 enum class Profile : std::uint8_t { modern, linux_like, rfc };
 
-enum class CongestionControl : std::uint8_t { new_reno, fixed };
+enum class CongestionControl : std::uint8_t { new_reno, fixed, cubic, bbr, dctcp };
 
 /// What Fast Open cookies are made with (RFC 7413 §4.1.2): the key of new ones, and that of those given out
 /// before it was changed.
@@ -64,6 +64,35 @@ struct TcpConfig {
     std::uint32_t duplicate_ack_threshold = 3;   ///< tcp_reordering
     CongestionControl congestion_control = CongestionControl::new_reno;
     bool slow_start_after_idle = true;  ///< tcp_slow_start_after_idle
+    // Recovery
+    /// tcp_recovery, the bits below: RACK (RFC 8985); without it the rule of RFC 6675.
+    std::uint32_t recovery = kRack;
+    static constexpr std::uint32_t kRack = 0x1, kRackStaticWindow = 0x2, kRackNoThreshold = 0x4;
+    bool tail_loss_probe = true;         ///< tcp_early_retrans: 3 and 4; RFC 8985 §7
+    bool frto = true;                    ///< tcp_frto: RFC 5682
+    bool rto_restart = true;             ///< RFC 7765; Linux has none
+    std::uint32_t max_reordering = 300;  ///< tcp_max_reordering, segments
+    bool hystart = true;                 ///< leave slow start before losses (RFC 9406), CUBIC only
+    // Pacing
+    bool pacing =
+        true;  ///< also for controllers that don't need it; Linux leaves that to the queue
+    std::uint32_t pacing_slow_start = 200;  ///< tcp_pacing_ss_ratio, % of window / round trip
+    std::uint32_t pacing_avoidance = 120;   ///< tcp_pacing_ca_ratio
+    // ECN
+    /// tcp_ecn: 0 off, 1 ask and accept, 2 accept; 3 ask for and accept AccECN, 4 ask for ECN, accept AccECN, 5
+    /// accept AccECN
+    std::uint32_t ecn = 2;
+    bool ecn_fallback = true;         ///< tcp_ecn_fallback: a SYN again asks for none
+    std::uint32_t accecn_option = 2;  ///< tcp_ecn_option: 0 none, 1 when needed, 2 also as beacons
+    // Path MTU
+    std::uint32_t mtu_probing =
+        1;  ///< tcp_mtu_probing: 0 off, 1 where a black hole shows, 2 always
+    std::uint32_t base_mss = 1024;       ///< tcp_base_mss: where a search begins
+    std::uint32_t mtu_probe_floor = 48;  ///< tcp_mtu_probe_floor: least MSS of a search
+    std::uint32_t mtu_probe_threshold =
+        8;  ///< tcp_probe_threshold: a search narrower than that ends
+    Duration mtu_probe_interval =
+        seconds(600);  ///< tcp_probe_interval: then larger ones are tried again
     // Acknowledging
     Duration delayed_ack_min = milliseconds(40);
     Duration delayed_ack_max = milliseconds(200);  ///< below MUST-40's 500 ms
@@ -73,10 +102,12 @@ struct TcpConfig {
         1000;  ///< tcp_challenge_ack_limit, a second for the host (RFC 5961 §7)
     Duration invalid_ack_interval = milliseconds(500);  ///< tcp_invalid_ratelimit
     // Buffers, bytes
-    std::uint32_t send_buffer = 4u << 20;     ///< tcp_wmem, greatest
-    std::uint32_t receive_buffer = 6u << 20;  ///< tcp_rmem, greatest
+    std::uint32_t send_buffer = 4u << 20;           ///< tcp_wmem, greatest
+    std::uint32_t receive_buffer = 6u << 20;        ///< tcp_rmem, greatest
+    std::uint32_t initial_send_buffer = 64 * 1024;  ///< tcp_wmem, the second: grows with the window
     std::uint32_t initial_receive_window = 64 * 1024;
-    bool window_autotuning = true;  ///< tcp_moderate_rcvbuf
+    bool window_autotuning = true;       ///< tcp_moderate_rcvbuf
+    bool send_buffer_autotuning = true;  ///< the send buffer grows with the congestion window
     // Idle and closing
     Duration keepalive_time = seconds(7200);  ///< tcp_keepalive_time, MUST-28
     Duration keepalive_interval = seconds(75);

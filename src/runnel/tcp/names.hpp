@@ -16,8 +16,12 @@ using NameTable = std::array<std::pair<std::string_view, T>, N>;
 
 inline constexpr NameTable<Profile, 3> kProfileNames = {
     {{"modern", Profile::modern}, {"linux", Profile::linux_like}, {"rfc", Profile::rfc}}};
-inline constexpr NameTable<CongestionControl, 2> kCongestionControlNames = {
-    {{"reno", CongestionControl::new_reno}, {"fixed", CongestionControl::fixed}}};
+inline constexpr NameTable<CongestionControl, 5> kCongestionControlNames = {
+    {{"reno", CongestionControl::new_reno},
+     {"fixed", CongestionControl::fixed},
+     {"cubic", CongestionControl::cubic},
+     {"bbr", CongestionControl::bbr},
+     {"dctcp", CongestionControl::dctcp}}};
 
 template <class T, std::size_t N>
 [[nodiscard]] constexpr std::optional<T> named(const NameTable<T, N>& table,

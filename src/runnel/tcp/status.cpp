@@ -57,7 +57,7 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.timer_deadline = tcb.timers.earliest();
     for (unsigned i = 0; i < static_cast<unsigned>(Timer::time_wait); ++i) {
         if (tcb.timers.armed(static_cast<Timer>(i))) {
-            s.timers = static_cast<std::uint8_t>(s.timers | (1U << i));
+            s.timers = static_cast<std::uint16_t>(s.timers | (1U << i));
         }
     }
     s.iss = tcb.snd.iss.wire().value;
@@ -135,7 +135,7 @@ ConnectionStatus status_of(const TimeWaitEntry& entry) {
     s.tuple = entry.tuple;
     s.timer = Timer::time_wait;
     s.timer_deadline = entry.expires;
-    s.timers = static_cast<std::uint8_t>(1U << static_cast<unsigned>(Timer::time_wait));
+    s.timers = static_cast<std::uint16_t>(1U << static_cast<unsigned>(Timer::time_wait));
     s.snd_nxt = s.snd_una = entry.snd_nxt.value;
     s.rcv_nxt = entry.rcv_nxt.value;
     return s;

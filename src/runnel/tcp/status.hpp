@@ -25,6 +25,9 @@ enum class Timer : std::uint8_t {
     delayed_ack,  ///< an ACK is owed (§3.8.6.3)
     keepalive,    ///< §3.8.4
     fin_wait_2,   ///< an orphan waits for the peer's FIN
+    loss_probe,   ///< the tail of what was sent may be lost (RFC 8985 §7)
+    reorder,      ///< what was overtaken is lost when this is over (RFC 8985 §6.2)
+    pacing,       ///< the next segment may leave
     memory,       ///< the pool had no room for what the user writes: look again
     time_wait,    ///< 2MSL (own table)
     count_,
@@ -37,6 +40,9 @@ constexpr const char* to_string(Timer timer) {
         case Timer::delayed_ack: return "delayed-ack";
         case Timer::keepalive: return "keepalive";
         case Timer::fin_wait_2: return "fin-wait-2";
+        case Timer::loss_probe: return "loss-probe";
+        case Timer::reorder: return "reorder";
+        case Timer::pacing: return "pacing";
         case Timer::memory: return "memory";
         case Timer::time_wait: return "time-wait";
         case Timer::count_: break;
@@ -100,7 +106,7 @@ struct ConnectionStatus {
     std::uint64_t send_queue = 0;     ///< not yet acknowledged; for a listener the backlog
     Timer timer = Timer::count_;      ///< the earliest, count_ for none
     Instant timer_deadline = Instant::never();
-    std::uint8_t timers = 0;         ///< all that are armed: bit n is the Timer with value n
+    std::uint16_t timers = 0;        ///< all that are armed: bit n is the Timer with value n
     std::uint32_t iss = 0, irs = 0;  ///< wire values
     std::uint32_t snd_una = 0, snd_nxt = 0, rcv_nxt = 0;
     std::uint64_t snd_wnd = 0, rcv_wnd = 0;
@@ -117,7 +123,18 @@ struct ConnectionStatus {
     std::uint64_t segments_sent = 0, segments_received = 0, total_retransmissions = 0;
     Instant last_data_sent, last_data_received, last_ack_received;
     const char* congestion_control = "";
-    const char* recovery_state = "open";  ///< open, disorder, recovery, loss
+    const char* recovery_state = "open";  ///< open, disorder, cwr, recovery, loss
+    std::uint64_t pacing_rate = 0;        ///< octets a second; 0: not paced
+    std::uint64_t delivery_rate = 0;      ///< octets a second, the last sample; 0: none
+    bool delivery_app_limited = false;    ///< that sample is a lower bound
+    Duration reordering_window = {};      ///< RACK waits so long for what was overtaken
+    std::uint32_t timeouts_total = 0, probes_sent = 0,
+                  undone = 0;      ///< RTOs, tail-loss probes, undos
+    std::uint32_t recoveries = 0;  ///< fast recoveries entered
+    std::uint32_t lost_total = 0;  ///< segments deemed lost in all
+    bool has_ecn = false, has_accecn = false;
+    std::uint32_t delivered_marked = 0;  ///< segments that arrived marked CE at the peer
+    std::uint32_t received_marked = 0;   ///< and here
     Limit limited_by = Limit::none;
     bool orphan = false;
     std::uint64_t last_event = 0;  ///< number of its newest record in the flight recorder

@@ -57,6 +57,23 @@ Duration Tcb::rto(const TcpConfig& config) const {
     return base.ns > config.rto_max.ns / factor ? config.rto_max : base * factor;
 }
 
+PathView Tcb::path_view(const TcpConfig& config, Instant now) const {
+    PathView path;
+    path.now = now;
+    path.smoothed_rtt = rtt.smoothed();
+    path.min_rtt = rtt.min_rtt();
+    path.in_flight = in_flight();
+    path.outstanding = retransmission.segments_out();
+    path.mss = send_mss(config);
+    path.initial_window = config.initial_window_segments;
+    path.una = snd.una;
+    path.nxt = snd.nxt;
+    path.window_limited = window_limited;
+    path.recovering = recovery.state >= RecoveryState::recovery;
+    path.after_timeout = recovery.state == RecoveryState::loss;
+    return path;
+}
+
 std::uint32_t Tcb::in_flight() const {
     const std::uint32_t pipe = retransmission.in_flight();
     // 5681-M9: without SACK each duplicate ACK stands for a segment that has arrived (RFC 6582's inflation, seen

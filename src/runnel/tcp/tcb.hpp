@@ -202,6 +202,8 @@ struct Tcb {
     [[nodiscard]] std::uint64_t window_to_offer() const;
     /// The retransmission timeout with its backoff.
     [[nodiscard]] Duration rto(const TcpConfig& config) const;
+    /// What a controller may know.
+    [[nodiscard]] PathView path_view(const TcpConfig& config, Instant now) const;
     /// Segments in the network as recovery sees it.
     [[nodiscard]] std::uint32_t in_flight() const;
     /// SACK blocks that a segment has room for beside its other options (RFC 2018 §3).

@@ -1,4 +1,5 @@
-// NewReno in segments: slow start, congestion avoidance, loss, timeout and idleness (RFC 5681, RFC 6582).
+// NewReno in segments: slow start, congestion avoidance, loss, timeout and idleness (RFC 5681), and what the
+// window of every controller that leaves recovery to PRR goes through.
 #include "runnel/tcp/congestion/controller.hpp"
 
 #include <gtest/gtest.h>
@@ -12,113 +13,117 @@ AckSummary acked(std::uint32_t segments) {
     return summary;
 }
 
+/// FlightSize is what NewReno looks at.
+PathView out(std::uint32_t segments) {
+    PathView path;
+    path.outstanding = segments;
+    return path;
+}
+
+Controller new_reno(std::uint32_t window = 10) {
+    TcpConfig config;
+    config.congestion_control = CongestionControl::new_reno;
+    config.initial_window_segments = window;
+    return Controller(config);
+}
+
+void lose(Controller& controller, std::uint32_t outstanding) {
+    controller.reduce(CongestionEvent::loss, out(outstanding));
+    controller.finish_reduction();
+}
+
 TEST(NewReno, SlowStartStopsAtTheThreshold) {
-    NewReno reno(10);
+    Controller reno = new_reno();
     EXPECT_TRUE(reno.in_slow_start());
-    reno.on_ack(acked(3));
+    reno.on_ack(acked(3), {});
     EXPECT_EQ(reno.window(), 13u);
-    reno.on_loss(13);
+    lose(reno, 13);
     EXPECT_EQ(reno.threshold(), 6u);
     EXPECT_EQ(reno.window(), 6u);
     EXPECT_FALSE(reno.in_slow_start());
-    reno.on_timeout(9, true);
+    reno.on_timeout(true, 1, out(9));
     EXPECT_EQ(reno.window(), 1u);
     EXPECT_EQ(reno.threshold(), 4u);
-    reno.on_timeout(1, false);
+    reno.on_timeout(false, 1, out(1));
     EXPECT_EQ(reno.threshold(), 4u) << "once a loss";
-    reno.on_ack(acked(2));
+    reno.on_ack(acked(2), {});
     EXPECT_EQ(reno.window(), 3u);
     // One segment to the threshold; the other four begin to count towards the next.
-    reno.on_ack(acked(5));
+    reno.on_ack(acked(5), {});
     EXPECT_EQ(reno.window(), 5u) << "4 by slow start, 1 by a whole window acknowledged";
 }
 
 TEST(NewReno, OneSegmentAWindow) {
-    NewReno reno(10);
-    reno.on_loss(8);
+    Controller reno = new_reno();
+    lose(reno, 8);
     EXPECT_EQ(reno.window(), 4u);
-    reno.on_ack(acked(3));
+    reno.on_ack(acked(3), {});
     EXPECT_EQ(reno.window(), 4u);
-    reno.on_ack(acked(1));
+    reno.on_ack(acked(1), {});
     EXPECT_EQ(reno.window(), 5u);
-    reno.on_ack(acked(4));
+    reno.on_ack(acked(4), {});
     EXPECT_EQ(reno.window(), 5u);
-    reno.on_ack(acked(2));
+    reno.on_ack(acked(2), {});
     EXPECT_EQ(reno.window(), 6u) << "what was beyond the window's worth is kept";
-    reno.on_ack(acked(5));
+    reno.on_ack(acked(5), {});
     EXPECT_EQ(reno.window(), 7u);
-    reno.on_ack(acked(0));
+    reno.on_ack(acked(0), {});
     EXPECT_EQ(reno.window(), 7u);
 }
 
 TEST(NewReno, TheThresholdIsTwoAtLeast) {
-    NewReno reno(10);
-    reno.on_loss(1);
+    Controller reno = new_reno();
+    lose(reno, 1);
     EXPECT_EQ(reno.threshold(), 2u);
-    reno.on_timeout(5, true);
+    reno.on_timeout(true, 1, out(5));
     EXPECT_EQ(reno.threshold(), 2u);
-    reno.on_timeout(6, true);
+    reno.on_timeout(true, 1, out(6));
     EXPECT_EQ(reno.threshold(), 3u);
 }
 
-TEST(NewReno, NoBurstAfterRecovery) {
-    NewReno reno(10);
-    reno.on_loss(20);
-    reno.on_recovered(0);
-    EXPECT_EQ(reno.window(), 2u);
-    reno.on_loss(20);
-    reno.on_recovered(5);
-    EXPECT_EQ(reno.window(), 6u);
-    reno.on_loss(20);
-    reno.on_recovered(15);
-    EXPECT_EQ(reno.window(), 10u) << "no more than the threshold";
+TEST(NewReno, AReductionCanBeUndone) {  // RFC 4015, RFC 3708
+    Controller reno = new_reno(20);
+    lose(reno, 20);
+    EXPECT_EQ(reno.window(), 10u);
+    EXPECT_EQ(reno.prior_window(), 20u);
+    reno.undo();
+    EXPECT_EQ(reno.window(), 20u);
+    EXPECT_TRUE(reno.in_slow_start());
+    EXPECT_EQ(reno.threshold(), kUnknownThreshold);
 }
 
 TEST(NewReno, IdlenessOnlyShrinks) {
-    NewReno reno(10);
-    reno.on_idle(20);
+    Controller reno = new_reno();
+    reno.limit_window(20);
     EXPECT_EQ(reno.window(), 10u);
-    reno.on_idle(4);
+    reno.limit_window(4);
     EXPECT_EQ(reno.window(), 4u);
     EXPECT_EQ(reno.threshold(), kUnknownThreshold);
 }
 
 TEST(NewReno, TheWindowHasALimit) {
-    NewReno reno(kMaxWindowSegments - 1);
-    reno.on_ack(acked(10));
+    Controller reno = new_reno(kMaxWindowSegments - 1);
+    reno.on_ack(acked(10), {});
     EXPECT_EQ(reno.window(), kMaxWindowSegments);
-    reno.on_loss(2 * kMaxWindowSegments);
+    lose(reno, 2 * kMaxWindowSegments);
     EXPECT_EQ(reno.window(), kMaxWindowSegments);
-    reno.on_ack(acked(kMaxWindowSegments));
+    reno.on_ack(acked(kMaxWindowSegments), {});
     EXPECT_EQ(reno.window(), kMaxWindowSegments);
 }
 
 TEST(Controllers, AreChosenByName) {
     TcpConfig config;
-    Controller reno(config);
-    EXPECT_STREQ(reno.name(), "newreno");
-    reno.on_loss(8);
-    EXPECT_EQ(reno.window(), 4u);
-    EXPECT_EQ(reno.threshold(), 4u);
-    EXPECT_FALSE(reno.in_slow_start());
-    reno.on_ack(acked(4));
-    EXPECT_EQ(reno.window(), 5u);
-    reno.on_recovered(1);
-    EXPECT_EQ(reno.window(), 2u);
-    reno.on_timeout(8, true);
-    EXPECT_EQ(reno.window(), 1u);
-    EXPECT_TRUE(reno.in_slow_start());
     config.congestion_control = CongestionControl::fixed;
+    EXPECT_STREQ(new_reno().name(), "newreno");
     Controller fixed(config);
     EXPECT_STREQ(fixed.name(), "fixed");
-    fixed.on_loss(8);
-    fixed.on_timeout(8, true);
-    fixed.on_recovered(1);
-    fixed.on_ack(acked(100));
-    fixed.on_idle(1);
+    lose(fixed, 8);
+    fixed.on_timeout(true, 1, out(8));
+    fixed.set_window(1);
+    fixed.on_ack(acked(100), {});
+    fixed.limit_window(1);
     EXPECT_EQ(fixed.window(), 10u);
     EXPECT_EQ(fixed.threshold(), kUnknownThreshold);
-    EXPECT_FALSE(fixed.in_slow_start());
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ inline constexpr Choice<sim::QueueKind, 2> kQueues = {
     {{{"drop_tail", sim::QueueKind::drop_tail}, {"codel", sim::QueueKind::codel}}}};
 inline constexpr Choice<sim::Ways, 3> kWays = {
     {{{"both", sim::Ways::both}, {"forth", sim::Ways::forth}, {"back", sim::Ways::back}}}};
-inline constexpr Choice<tcp::CongestionControl, 2> kControllers = {tcp::kCongestionControlNames};
+inline constexpr Choice<tcp::CongestionControl, 5> kControllers = {tcp::kCongestionControlNames};
 
 template <class Visitor>
 void visit_fields(Visitor& visitor, const sim::Scenario*) {

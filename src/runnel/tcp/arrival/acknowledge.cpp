@@ -101,7 +101,8 @@ void enter_recovery(Tcb& tcb, const Segment& segment, Effects& effects) {
     effects.decide(tcb, Decision::tcp_note_fast_recovery, segment,
                    tcb.retransmission.segments_lost());
     // FlightSize of RFC 5681 equation 4: all that is unacknowledged.
-    tcb.controller.on_loss(tcb.retransmission.segments_out());
+    tcb.controller.reduce(CongestionEvent::loss, tcb.path_view(effects.config(), effects.now));
+    tcb.controller.finish_reduction();
     tcb.recovery.state = RecoveryState::recovery;
     tcb.recovery.point = tcb.snd.nxt;
 }
@@ -110,7 +111,8 @@ void leave_recovery(Tcb& tcb, const Segment& segment, Effects& effects) {
     effects.decide(tcb, Decision::tcp_note_recovered, segment);
     if (tcb.recovery.state == RecoveryState::recovery) {
         tcb.recovery.duplicate_acks = 0;
-        tcb.controller.on_recovered(tcb.in_flight());
+        tcb.controller.set_window(
+            std::min(tcb.controller.threshold(), std::max(tcb.in_flight(), 1U) + 1));
     }
     tcb.recovery.state = RecoveryState::open;
     tcb.recovery.duplicate_acks = 0;
@@ -189,13 +191,13 @@ void limit_initial_window(Tcb& tcb, const TcpConfig& config) {
     // 5681-M4: a lost SYN or SYN,ACK, start with one segment; RFC 6928 §2, for its larger windows: two of them.
     const bool rfc6928 = by_rfc6928(config);
     if (tcb.syn_transmissions > (rfc6928 ? 2 : 1)) {
-        tcb.controller.on_idle(1);
+        tcb.controller.limit_window(1);
     } else if (!rfc6928 && tcb.send_mss(config) > 2190) {
-        tcb.controller.on_idle(2);  // RFC 5681 §3.1, 5681-M2
+        tcb.controller.limit_window(2);  // RFC 5681 §3.1, 5681-M2
     }
 }
 
-void grow_window(Tcb& tcb, AckSummary summary, const TcpConfig& config) {
+void grow_window(Tcb& tcb, AckSummary summary, const TcpConfig& config, Instant now) {
     // 5681-M3: the SYN is no segment here.
     if (summary.segments_acked == 0 || tcb.recovery.state == RecoveryState::recovery) {
         return;
@@ -207,7 +209,7 @@ void grow_window(Tcb& tcb, AckSummary summary, const TcpConfig& config) {
         if (!by_rfc6928(config) && tcb.controller.in_slow_start()) {
             summary.segments_acked = 1;  // RFC 5681 §3.1, 5681-M1: at most SMSS for each ACK
         }
-        tcb.controller.on_ack(summary);
+        tcb.controller.on_ack(summary, tcb.path_view(config, now));
     }
 }
 
@@ -242,8 +244,8 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
     const bool recovering = tcb.recovery.state == RecoveryState::recovery;
     detect_loss(tcb, segment, summary, effects);
     if (!recovering) {
-        grow_window(tcb, summary,
-                    effects.config());  // 5681-M10: the ACK that ends recovery deflates only
+        grow_window(tcb, summary, effects.config(),
+                    effects.now);  // 5681-M10: the ACK that ends recovery deflates only
     }
     if (summary.syn_acked) {
         limit_initial_window(tcb, effects.config());

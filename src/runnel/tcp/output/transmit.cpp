@@ -197,7 +197,7 @@ void restart_after_idle(Tcb& tcb, const Plan& plan, Effects& effects) {
         return;
     }
     if (effects.now - tcb.last_data_sent > tcb.rto(effects.config())) {
-        tcb.controller.on_idle(effects.config().initial_window_segments);
+        tcb.controller.limit_window(effects.config().initial_window_segments);
     }
 }
 

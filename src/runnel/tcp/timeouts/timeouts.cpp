@@ -162,7 +162,8 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
         tcb.retransmission.forget_sacked();
     }
     // RFC 9293 §3.8.2, MUST-19: slow start anew; note_timeout backs the RTO off.
-    tcb.controller.on_timeout(tcb.retransmission.segments_out(), tcb.recovery.timeouts == 0);
+    tcb.controller.on_timeout(tcb.recovery.timeouts == 0, 1,
+                              tcb.path_view(effects.config(), effects.now));
     tcb.retransmission.mark_all_lost();
     tcb.recovery.state = RecoveryState::loss;
     tcb.recovery.point = tcb.snd.nxt;

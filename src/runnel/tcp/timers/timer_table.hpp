@@ -59,6 +59,6 @@ private:
         return none;
     }();
 };
-static_assert(sizeof(TimerTable) <= 64);
+static_assert(sizeof(TimerTable) <= 72);
 
 }  // namespace runnel::tcp
