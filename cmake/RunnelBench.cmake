@@ -1,6 +1,7 @@
 # bench/*.cpp       -> runnel_bench (Google Benchmark, and lwIP beside; on demand: ninja runnel_bench)
 # bench/tools/*.cpp -> one executable a file, build/<preset>/bench/<name>, part of `all`
 # bench/grid/*.cpp  -> runnel_grid, the impaired path that sim_grid and impaired_wire share
+# bench/real/*.cpp  -> runnel_real, the same in real time
 
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.cpp)
 if(sources)
@@ -32,6 +33,10 @@ target_link_libraries(runnel_grid PRIVATE runnel_flags)
 target_include_directories(runnel_grid PUBLIC ${CMAKE_SOURCE_DIR}/bench)
 target_link_libraries(runnel_grid PUBLIC runnel_report runnel_socket runnel_host)
 
+add_library(runnel_real STATIC bench/real/wire.cpp bench/real/kernel_end.cpp bench/real/runnel_end.cpp)
+target_link_libraries(runnel_real PRIVATE runnel_flags)
+target_link_libraries(runnel_real PUBLIC runnel_grid runnel_asio runnel_report)
+
 file(GLOB tools CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/tools/*.cpp)
 set(in_process idle_memory segments)  # need no device, and so few rooms
 foreach(source IN LISTS tools)
@@ -45,6 +50,8 @@ foreach(source IN LISTS tools)
     runnel_use(${name} sim)
   elseif(name STREQUAL sim_grid)
     target_link_libraries(${name} PRIVATE runnel_grid)
+  elseif(name STREQUAL impaired_wire)
+    target_link_libraries(${name} PRIVATE runnel_real)
   else()
     runnel_use(${name} asio link report socket host)
   endif()

@@ -142,8 +142,10 @@ BulkResult Bulk::run() {
     for (std::size_t i = 0; i < order.size(); ++i) {
         order[i] = i;
     }
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return config_.flows[a].start < config_.flows[b].start;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        const Duration x = config_.flows[a].start;
+        const Duration y = config_.flows[b].start;
+        return x != y ? x < y : a < b;
     });
     for (const std::size_t index : order) {
         run_to(begin_ + config_.flows[index].start);
