@@ -15,6 +15,40 @@ constexpr std::uint16_t kFirstPort = 5'000;
 constexpr std::uint32_t kSamples = 200;
 constexpr std::size_t kBlock = 64 * 1024;
 
+/// Decisions by words of their names, so that those a build doesn't have count nothing.
+std::vector<Decision> decisions_with(std::initializer_list<std::string_view> words) {
+    std::vector<Decision> found;
+    for (std::size_t i = 0; i < kDecisionCount; ++i) {
+        const std::string_view name = describe(static_cast<Decision>(i)).name;
+        if (std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+                return name.find(word) != std::string_view::npos;
+            })) {
+            found.push_back(static_cast<Decision>(i));
+        }
+    }
+    return found;
+}
+
+std::uint64_t count_of(const FlightRecorder& recorder, const std::vector<Decision>& decisions) {
+    std::uint64_t sum = 0;
+    for (const Decision decision : decisions) {
+        sum += recorder.count(decision);
+    }
+    return sum;
+}
+std::uint64_t timeouts_of(const FlightRecorder& recorder) {
+    static const auto kDecisions = decisions_with({"note_retransmission_timeout"});
+    return count_of(recorder, kDecisions);
+}
+std::uint64_t probes_of(const FlightRecorder& recorder) {
+    static const auto kDecisions = decisions_with({"loss_probe"});
+    return count_of(recorder, kDecisions);
+}
+std::uint64_t undone_of(const FlightRecorder& recorder) {
+    static const auto kDecisions = decisions_with({"note_undo"});
+    return count_of(recorder, kDecisions);
+}
+
 double seconds_of(Duration duration) {
     return static_cast<double>(duration.ns) / 1e9;
 }
@@ -42,6 +76,7 @@ private:
     void write(Flow& flow);
     void read(Flow& flow);
     void run_to(Instant limit);
+    void watch_stalls();
     void sample();
     [[nodiscard]] FlowResult result_of(std::size_t index);
     void fill(BulkResult& result);
@@ -55,6 +90,10 @@ private:
     Instant begin_;
     WayCounters at_half_;
     double payload_share_ = 1;
+    std::uint64_t timeouts_seen_ = 0, undone_seen_ = 0;
+    std::int64_t stall_timed_out_ = -1;  ///< number of the latest stall with a timeout
+    bool stall_undone_ = true;
+    std::uint32_t stalls_timed_out_ = 0, stalls_undone_ = 0;
 };
 
 void Bulk::start(std::size_t index) {
@@ -122,7 +161,30 @@ void Bulk::run_to(Instant limit) {
         do {
             pump();
         } while (net_.flush());
+        watch_stalls();
     } while (net_.advance(limit));
+}
+
+void Bulk::watch_stalls() {
+    const Duration every = config_.net.there.stall_every;
+    if (every.ns == 0) {
+        return;
+    }
+    const FlightRecorder& recorder = net_.host(kSender).recorder();
+    if (const std::uint64_t seen = timeouts_of(recorder); seen != timeouts_seen_) {
+        timeouts_seen_ = seen;
+        const std::int64_t stall = (net_.now() - begin_).ns / every.ns;
+        if (stall != stall_timed_out_) {
+            stall_timed_out_ = stall;
+            stall_undone_ = false;
+            ++stalls_timed_out_;
+        }
+    }
+    if (const std::uint64_t seen = undone_of(recorder); seen != undone_seen_) {
+        undone_seen_ = seen;
+        stalls_undone_ += stall_undone_ ? 0 : 1;
+        stall_undone_ = true;
+    }
 }
 
 void Bulk::sample() {
@@ -222,10 +284,11 @@ void Bulk::fill(BulkResult& result) {
             result.decisions[std::string(describe(decision).name)] = count;
         }
     }
-    result.timeouts = count_decisions(recorder, {"note_retransmission_timeout"});
-    result.probes = count_decisions(recorder, {"tail_loss", "loss_probe"});
-    result.undone = count_decisions(recorder, {"undo", "undone"});
-    result.spurious_timeouts = count_decisions(recorder, {"spurious"});
+    result.timeouts = timeouts_of(recorder);
+    result.probes = probes_of(recorder);
+    result.undone = undone_of(recorder);
+    result.stalls_timed_out = stalls_timed_out_;
+    result.stalls_undone = stalls_undone_;
     result.capture = net_.captured();
 }
 
@@ -254,10 +317,6 @@ private:
     std::vector<std::byte> into_ = std::vector<std::byte>(1u << 20);
     std::vector<double> times_;
 };
-
-std::uint64_t timeouts_of(const FlightRecorder& recorder) {
-    return count_decisions(recorder, {"note_retransmission_timeout"});
-}
 
 void Shorts::turn() {
     do {
@@ -370,7 +429,7 @@ ShortResult Shorts::run() {
     }
     const FlightRecorder& recorder = net_.host(kSender).recorder();
     result_.timeouts = timeouts_of(recorder);
-    result_.probes = count_decisions(recorder, {"tail_loss", "loss_probe"});
+    result_.probes = probes_of(recorder);
     if (!times_.empty()) {
         std::sort(times_.begin(), times_.end());
         for (const double time : times_) {
@@ -381,21 +440,6 @@ ShortResult Shorts::run() {
     return result_;
 }
 }  // namespace
-
-std::uint64_t count_decisions(const FlightRecorder& recorder,
-                              std::initializer_list<std::string_view> words) {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < kDecisionCount; ++i) {
-        const auto decision = static_cast<Decision>(i);
-        const std::string_view name = describe(decision).name;
-        if (std::any_of(words.begin(), words.end(), [&](std::string_view word) {
-                return name.find(word) != std::string_view::npos;
-            })) {
-            sum += recorder.count(decision);
-        }
-    }
-    return sum;
-}
 
 BulkResult run_bulk(const BulkConfig& config) {
     Bulk bulk(config);

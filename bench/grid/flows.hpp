@@ -42,7 +42,10 @@ struct BulkResult {
     double burst = 0;     ///< segments, greatest at one instant, second half
     WayCounters there, back;
     std::map<std::string, std::uint64_t> decisions;  ///< the sender's, those that occurred
-    std::uint64_t timeouts = 0, probes = 0, undone = 0, spurious_timeouts = 0;
+    std::uint64_t timeouts = 0, probes = 0, undone = 0;
+    /// Of a line that stalls: stalls in which the retransmission timer fired, and those of them of which the sender
+    /// has found out that it was in vain.
+    std::uint32_t stalls_timed_out = 0, stalls_undone = 0;
     double seconds_of_work = 0;  ///< processor time that the run took
     std::vector<std::byte> capture;
 };
@@ -65,10 +68,5 @@ struct ShortResult {
 };
 
 [[nodiscard]] ShortResult run_short(const ShortConfig& config);
-
-/// Of the host's decisions those whose name holds one of `words`, summed: names that a build doesn't have
-/// count nothing.
-[[nodiscard]] std::uint64_t count_decisions(const FlightRecorder& recorder,
-                                            std::initializer_list<std::string_view> words);
 
 }  // namespace runnel::bench

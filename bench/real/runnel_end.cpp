@@ -136,8 +136,8 @@ private:
         (void)std::snprintf(flow_.congestion, sizeof flow_.congestion, "%s",
                             status->congestion_control);
         flow_.timeouts = count({"note_retransmission_timeout"});
-        flow_.probes = count({"tail_loss", "loss_probe"});
-        flow_.undone = count({"undo", "undone"});
+        flow_.probes = count({"loss_probe"});
+        flow_.undone = count({"note_undo"});
     }
     [[nodiscard]] std::uint64_t count(std::initializer_list<std::string_view> words) const;
     void fail(const char* what, boost::system::error_code ec) {

@@ -258,8 +258,9 @@ void print_json(const Cell& cell, bool& first) {
         const BulkResult& r = cell.bulk[seed];
         fmt::print(
             ",\"share\":{:.5f},\"share_whole\":{:.5f},\"jain\":{:.5f},\"queue_ms\":{:.3f},"
-            "\"burst_segments\":{:.0f},\"timeouts\":{},\"probes\":{},\"undone\":{},\"flows\":[",
-            r.share, r.share_whole, r.jain, r.queue_ms, r.burst, r.timeouts, r.probes, r.undone);
+            "\"burst_segments\":{:.0f},\"timeouts\":{},\"probes\":{},\"undone\":{},\"stalls_timed_out\":{},\"stalls_undone\":{},\"flows\":[",
+            r.share, r.share_whole, r.jain, r.queue_ms, r.burst, r.timeouts, r.probes, r.undone,
+            r.stalls_timed_out, r.stalls_undone);
         for (std::size_t i = 0; i < r.flows.size(); ++i) {
             const FlowResult& f = r.flows[i];
             fmt::print(
@@ -321,6 +322,11 @@ void print_cell(const Options& options, const Cell& cell, bool& first) {
         }
         print_bulk(cell);
         print_flows(cell);
+        if (options.mode == "stalls") {
+            fmt::print("{:>26} {:.1f}, undone {:.1f}\n", "stalls that timed out",
+                       mean(cell.bulk, [](auto& r) { return r.stalls_timed_out; }),
+                       mean(cell.bulk, [](auto& r) { return r.stalls_undone; }));
+        }
     }
     if (options.decisions) {
         print_decisions(cell);
