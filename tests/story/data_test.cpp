@@ -263,6 +263,7 @@ TEST_F(Data, ALostSegmentIsRepeatedAfterTheTimeoutAndBackedOff) {
 
 // Proves: 5681-M8
 TEST_F(Data, ThreeDuplicateAcksBringAFastRetransmit) {  // RFC 5681 §3.2
+    config.congestion_control = CongestionControl::new_reno;
     established(syn_ack(1).mss(1000));
     writes(std::string(10'000, 'x'));
     (void)sent();

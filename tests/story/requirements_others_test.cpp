@@ -198,6 +198,7 @@ TEST_F(OtherRequirements, AfterALostSynDataBeginsCarefully) {
 
 // Proves: 5681-M5, 5681-M6, 5681-M7
 TEST_F(OtherRequirements, ATimeoutHalvesAndGrowthIsThenLinear) {
+    config.congestion_control = CongestionControl::new_reno;
     established(syn_ack(1).mss(1000));
     writes(std::string(200'000, 'x'));
     EXPECT_EQ(octets(sent()), 10'000u);
@@ -256,6 +257,7 @@ TEST_F(OtherRequirements, ByTheLetterAnAckIsWorthOneSegmentInSlowStart) {
 
 // Proves: 5681-M8, 5681-M9, 5681-M13
 TEST_F(OtherRequirements, FastRecoveryStepByStep) {
+    config.congestion_control = CongestionControl::new_reno;
     established(syn_ack(1).mss(1000));
     writes(std::string(100'000, 'x'));
     EXPECT_EQ(octets(sent()), 10'000u);

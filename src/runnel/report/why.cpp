@@ -138,7 +138,8 @@ std::string effect(const ConnectionStatus& c) {
         case Timer::loss_probe:
             return "a tail-loss probe goes out, so that the peer says what has arrived";
         case Timer::reorder: return "what was overtaken counts as lost, and is sent again";
-        case Timer::pacing: return "the next segment may leave: they are spread over the round trip";
+        case Timer::pacing:
+            return "the next segment may leave: they are spread over the round trip";
         case Timer::memory: return "it looks again whether there is memory for what is written";
         case Timer::time_wait: return "2MSL has passed: the addresses are free again";
         case Timer::count_: break;

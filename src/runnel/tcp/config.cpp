@@ -49,7 +49,8 @@ TcpConfig rfc_config() {
     config.msl = seconds(120);  // RFC 9293 §3.4.1
     config.rfc1337 = false;     // RFC 9293 §3.10.7.4: an RST ends TIME-WAIT
     config.icmp_aborts = true;  // RFC 9293 §3.9.2.2, SHLD-26
-    config.recovery = 0;        // RFC 6675
+    config.congestion_control = CongestionControl::new_reno;  // RFC 5681
+    config.recovery = 0;                                      // RFC 6675
     config.tail_loss_probe = false;
     config.frto = false;
     config.rto_restart = false;

@@ -62,8 +62,8 @@ struct TcpConfig {
     std::uint32_t orphan_retries = 8;            ///< tcp_orphan_retries (0 means 8)
     std::uint32_t initial_window_segments = 10;  ///< RFC 6928
     std::uint32_t duplicate_ack_threshold = 3;   ///< tcp_reordering
-    CongestionControl congestion_control = CongestionControl::new_reno;
-    bool slow_start_after_idle = true;  ///< tcp_slow_start_after_idle
+    CongestionControl congestion_control = CongestionControl::cubic;  ///< tcp_congestion_control
+    bool slow_start_after_idle = true;                                ///< tcp_slow_start_after_idle
     // Recovery
     /// tcp_recovery, the bits below: RACK (RFC 8985); without it the rule of RFC 6675.
     std::uint32_t recovery = kRack;

@@ -192,7 +192,7 @@ TEST_F(LinuxOptions, CongestionControlByName) {
     run();
     EXPECT_STREQ(sockets.tcp_info(id)->congestion_control, "fixed");
     EXPECT_EQ(put_bytes(id, kTcp, 13, "reno"), 0);
-    EXPECT_STREQ(sockets.tcp_info(id)->congestion_control, "newreno") << "at any time";
+    EXPECT_STREQ(sockets.tcp_info(id)->congestion_control, "reno") << "at any time";
     EXPECT_EQ(put_bytes(datagram(), kTcp, 13, "reno"), ENOPROTOOPT);
     (void)listening;
 }

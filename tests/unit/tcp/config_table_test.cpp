@@ -101,7 +101,9 @@ TEST(ConfigTable, TheDefaultsAreTheDocumentedOnes) {
     EXPECT_EQ(config.port_low, 32'768);
     EXPECT_EQ(config.port_high, 60'999);
     EXPECT_EQ(config.orphan_retries, 8u);
-    EXPECT_EQ(config.congestion_control, CongestionControl::new_reno);
+    EXPECT_EQ(config.congestion_control, CongestionControl::cubic);
+    EXPECT_EQ(profile_config(Profile::linux_like).congestion_control, CongestionControl::cubic);
+    EXPECT_EQ(profile_config(Profile::rfc).congestion_control, CongestionControl::new_reno);
 }
 
 TEST(ConfigTable, EachTakesItsBoundsAndNothingBeyond) {

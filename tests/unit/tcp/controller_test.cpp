@@ -114,7 +114,7 @@ TEST(NewReno, TheWindowHasALimit) {
 TEST(Controllers, AreChosenByName) {
     TcpConfig config;
     config.congestion_control = CongestionControl::fixed;
-    EXPECT_STREQ(new_reno().name(), "newreno");
+    EXPECT_STREQ(new_reno().name(), "reno");
     Controller fixed(config);
     EXPECT_STREQ(fixed.name(), "fixed");
     lose(fixed, 8);
@@ -124,6 +124,35 @@ TEST(Controllers, AreChosenByName) {
     fixed.limit_window(1);
     EXPECT_EQ(fixed.window(), 10u);
     EXPECT_EQ(fixed.threshold(), kUnknownThreshold);
+}
+
+TEST(Controllers, SleepAndWakeAsTheyWere) {
+    TcpConfig config;
+    for (const CongestionControl control :
+         {CongestionControl::cubic, CongestionControl::new_reno, CongestionControl::fixed}) {
+        config.congestion_control = CongestionControl::cubic;
+        Controller controller(config);
+        controller.use(control, config);
+        controller.on_ack(acked(5), out(10));
+        DormantController fresh;
+        fresh.put_to_sleep(controller);
+        EXPECT_EQ(fresh.awake(config).window(), controller.window());
+        EXPECT_EQ(fresh.awake(config).threshold(), controller.threshold());
+        EXPECT_EQ(fresh.awake(config).control(), control);
+        lose(controller, 15);
+        controller.on_ack(acked(1), out(10));
+        DormantController lossy;
+        lossy.put_to_sleep(controller);
+        Controller awake = lossy.awake(config);
+        EXPECT_EQ(awake.prior_window(), controller.prior_window());
+        EXPECT_EQ(awake.control(), control);
+        for (int i = 0; i < 30; ++i) {
+            awake.on_ack(acked(3), out(10));
+            controller.on_ack(acked(3), out(10));
+            EXPECT_EQ(awake.window(), controller.window());
+        }
+    }
+    EXPECT_LE(sizeof(DormantController), 24u);
 }
 
 }  // namespace

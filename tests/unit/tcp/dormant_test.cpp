@@ -95,10 +95,10 @@ TEST(Dormant, NumbersFarBehindStayBehind) {
     before.snd.wl2 = before.snd.una;
     before.snd.wl1 = before.rcv.nxt + 3;
     OptionsTable options;
-    DormantTcb dormant(config);
+    DormantTcb dormant;
     pack(before, options, dormant);
     Tcb after(config);
-    unpack(dormant, before.handle, after);
+    unpack(dormant, before.handle, config, after);
     EXPECT_EQ(after.snd.una, before.snd.una);
     EXPECT_EQ(after.snd.iss, before.snd.iss);
     EXPECT_EQ(after.send.begin(), before.snd.una);

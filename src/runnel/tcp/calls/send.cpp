@@ -103,7 +103,7 @@ void change_options(Tcb& tcb, const ConnectionOptions& options, const TcpConfig&
         tcb.notices->start_keys(from_end ? tcb.send.end() : tcb.send.begin());
     }
     if (options.congestion_control && options.congestion_control != tcb.user.congestion_control) {
-        tcb.controller.use(*options.congestion_control);
+        tcb.controller.use(*options.congestion_control, config);
     }
     tcb.user = options;
     // Until the handshake is over it is kept; from then on it is done, and forgotten.

@@ -2,18 +2,16 @@
 
 #include <algorithm>
 
-#include "runnel/tcp/names.hpp"
-
 namespace runnel::tcp {
 
 namespace {
 
-std::variant<NewReno, FixedWindow> make_kind(CongestionControl control) {
+Controller::Kind make_kind(CongestionControl control, const TcpConfig& config) {
     // RFC 9293 §3.8.2, MAY-18: others can stand beside NewReno; `fixed` is for tests.
     switch (control) {
         case CongestionControl::fixed: return FixedWindow();
         case CongestionControl::new_reno: break;
-        case CongestionControl::cubic: break;
+        case CongestionControl::cubic: return Cubic(config.hystart);
         case CongestionControl::bbr: break;
         case CongestionControl::dctcp: break;
     }
@@ -23,7 +21,8 @@ std::variant<NewReno, FixedWindow> make_kind(CongestionControl control) {
 }  // namespace
 
 Controller::Controller(const TcpConfig& config)
-    : window_{config.initial_window_segments}, kind_(make_kind(config.congestion_control)) {}
+    : window_{config.initial_window_segments},
+      kind_(make_kind(config.congestion_control, config)) {}
 
 void Controller::reduce(CongestionEvent event, const PathView& path) {
     prior_window_ = window_.segments;
@@ -50,9 +49,10 @@ void Controller::on_timeout(bool first, std::uint32_t window, const PathView& pa
 }
 
 void Controller::undo() {
+    const bool restored = window_.segments < prior_window_;
     window_.segments = std::max(window_.segments, prior_window_);
     window_.threshold = std::max(window_.threshold, prior_threshold_);
-    std::visit([](auto& c) { c.on_undo(); }, kind_);
+    std::visit([&](auto& c) { c.on_undo(restored); }, kind_);
 }
 
 void Controller::set_window(std::uint32_t segments) {
@@ -68,15 +68,37 @@ void Controller::limit_window(std::uint32_t segments) {
     }
 }
 
-void Controller::use(CongestionControl control) {
-    kind_ = make_kind(control);
+void Controller::use(CongestionControl control, const TcpConfig& config) {
+    kind_ = make_kind(control, config);
     if (control == CongestionControl::fixed) {
         window_.threshold = kUnknownThreshold;
     }
 }
 
-const char* Controller::name() const {
-    return std::holds_alternative<NewReno>(kind_) ? "newreno" : "fixed";
+bool Controller::is_fresh() const {
+    return window_.credit == 0 && prior_window_ == 0 && prior_threshold_ == 0 &&
+           std::visit([](const auto& c) { return c.is_fresh(); }, kind_);
+}
+
+void DormantController::put_to_sleep(const Controller& controller) {
+    if (!controller.is_fresh()) {
+        whole_ = std::make_unique<const Controller>(controller);
+        return;
+    }
+    whole_ = nullptr;
+    window_ = controller.window();
+    threshold_ = controller.threshold();
+    control_ = controller.control();
+}
+
+Controller DormantController::awake(const TcpConfig& config) const {
+    if (whole_ != nullptr) {
+        return *whole_;
+    }
+    Controller controller(config);
+    controller.window_ = {.segments = window_, .threshold = threshold_};
+    controller.kind_ = make_kind(control_, config);
+    return controller;
 }
 
 }  // namespace runnel::tcp

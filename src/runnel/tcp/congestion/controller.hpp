@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <variant>
 
 #include "runnel/tcp/config.hpp"
+#include "runnel/tcp/congestion/cubic.hpp"
 #include "runnel/tcp/congestion/newreno.hpp"
 #include "runnel/tcp/congestion/window.hpp"
 #include "runnel/tcp/recovery/ack_summary.hpp"
@@ -14,6 +16,8 @@ namespace runnel::tcp {
 
 class Controller {
 public:
+    using Kind = std::variant<NewReno, FixedWindow, Cubic>;
+
     explicit Controller(const TcpConfig& config);
 
     [[nodiscard]] std::uint32_t window() const { return window_.segments; }
@@ -47,9 +51,9 @@ public:
     void set_window(std::uint32_t segments);
     /// RFC 5681 §4.1 and for what the handshake has shown: not more than `segments`.
     void limit_window(std::uint32_t segments);
-    /// Sending begins again after a pause without anything in flight.
-    void on_restart(Duration idle) {
-        std::visit([&](auto& c) { c.on_restart(idle); }, kind_);
+    /// Sending begins again at `now`, `idle` after the last transmission, without anything in flight.
+    void on_restart(Instant now, Duration idle) {
+        std::visit([&](auto& c) { c.on_restart(now, idle); }, kind_);
     }
     /// Octets a second at which to send; 0: what follows from the window and the round trip.
     [[nodiscard]] std::uint64_t pacing_rate() const {
@@ -58,15 +62,39 @@ public:
     /// As it stood before the last reduction; for PRR and observers.
     [[nodiscard]] std::uint32_t prior_window() const { return prior_window_; }
 
-    [[nodiscard]] const char* name() const;
+    [[nodiscard]] CongestionControl control() const {
+        return std::visit([](const auto& c) { return c.kControl; }, kind_);
+    }
+    [[nodiscard]] const char* name() const {
+        return std::visit([](const auto& c) { return c.kName; }, kind_);
+    }
     /// Another one takes over the window and the threshold (TCP_CONGESTION).
-    void use(CongestionControl control);
+    void use(CongestionControl control, const TcpConfig& config);
 
 private:
+    friend class DormantController;
+
+    /// Nothing is known but window and threshold, and what `on_restart` forgets.
+    [[nodiscard]] bool is_fresh() const;
+
     CongestionWindow window_;
     std::uint32_t prior_window_ = 0;
     std::uint32_t prior_threshold_ = 0;
-    std::variant<NewReno, FixedWindow> kind_;
+    Kind kind_;
+};
+
+/// A controller while nothing is in flight: two numbers, as long as nothing else is known. The rest lies out of
+/// line. Waking it up makes no difference to one that never slept, as sending begins again with `on_restart`.
+class DormantController {
+public:
+    void put_to_sleep(const Controller& controller);
+    [[nodiscard]] Controller awake(const TcpConfig& config) const;
+
+private:
+    std::uint32_t window_ = 0;
+    std::uint32_t threshold_ = 0;
+    CongestionControl control_ = CongestionControl::new_reno;
+    std::unique_ptr<const Controller> whole_;
 };
 
 }  // namespace runnel::tcp

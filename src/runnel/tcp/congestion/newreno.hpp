@@ -1,6 +1,7 @@
 // RFC 5681's congestion control, counted in segments, and a window that never changes, for tests.
 #pragma once
 
+#include "runnel/tcp/config.hpp"
 #include "runnel/tcp/congestion/window.hpp"
 #include "runnel/tcp/recovery/ack_summary.hpp"
 
@@ -16,15 +17,20 @@ struct ControllerKind {
     void observe(CongestionWindow&, const AckSummary&, const PathView&) {}
     /// A retransmission timeout: what was measured of the path before says nothing any more.
     void on_timeout(const PathView&) {}
-    /// The reduction has been a mistake; window and threshold are restored by the caller.
-    void on_undo() {}
-    /// Sending begins again after `idle` without anything in flight.
-    void on_restart(Duration /*idle*/) {}
+    /// The reduction has been a mistake; window and threshold are restored by the caller. `restored`: the window was
+    /// lower than before it.
+    void on_undo(bool /*restored*/) {}
+    /// Sending begins again at `now`, `idle` after the last transmission, without anything in flight.
+    void on_restart(Instant /*now*/, Duration /*idle*/) {}
+    /// Nothing is known that `on_restart` would not forget.
+    [[nodiscard]] static bool is_fresh() { return true; }
 };
 
 /// RFC 5681 with the initial window of RFC 6928.
 class NewReno : public ControllerKind {
 public:
+    static constexpr const char* kName = "reno";
+    static constexpr CongestionControl kControl = CongestionControl::new_reno;
     /// New data was acknowledged while the window was what limited us (§3.1).
     static void on_ack(CongestionWindow& window, const AckSummary& ack, const PathView& path);
     /// Half of what was in flight (equation 4), 2 segments at least.
@@ -35,6 +41,8 @@ public:
 /// A window that never changes: for tests.
 class FixedWindow : public ControllerKind {
 public:
+    static constexpr const char* kName = "fixed";
+    static constexpr CongestionControl kControl = CongestionControl::fixed;
     static constexpr bool kOwnsWindow = true;
     static void on_ack(CongestionWindow&, const AckSummary&, const PathView&) {}
     static std::uint32_t threshold_after(CongestionEvent, const CongestionWindow&,

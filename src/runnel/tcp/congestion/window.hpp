@@ -31,6 +31,11 @@ struct CongestionWindow {
     /// One segment more for every `each` acknowledged, at least 1.
     void grow_by_credit(std::uint32_t each, std::uint32_t acked) {
         each = std::max(each, 1U);
+        if (credit >= each) {
+            // Saved while a step cost more: worth one step, not many at once.
+            credit = 0;
+            segments = std::min(segments + 1, kMaxWindowSegments);
+        }
         credit += acked;
         if (credit >= each) {
             const std::uint32_t steps = credit / each;

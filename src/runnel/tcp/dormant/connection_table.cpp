@@ -26,7 +26,7 @@ Connection* ConnectionTable::make_awake(Place& place, ConnectionHandle handle) {
 }
 
 Connection* ConnectionTable::emplace() {
-    const ConnectionHandle handle = places_.emplace(config_);
+    const ConnectionHandle handle = places_.emplace();
     if (handle.is_none()) {
         return nullptr;
     }
@@ -58,9 +58,10 @@ void ConnectionTable::sleep(Connection& connection) {
 
 Connection* ConnectionTable::wake(Place& place, ConnectionHandle handle, Instant now) {
     Connection* connection = make_awake(place, handle);
-    unpack(place.dormant, handle.packed(), connection->tcb);
+    unpack(place.dormant, handle.packed(), config_, connection->tcb);
     options_.let_go(place.dormant.user);
     place.dormant.scars.reset();
+    place.dormant.controller = DormantController();
     if (place.dormant.keepalive != nullptr) {
         wheel_.cancel(place.dormant.keepalive->node);
         place.dormant.keepalive.reset();

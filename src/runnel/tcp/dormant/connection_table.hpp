@@ -109,7 +109,6 @@ private:
     struct Place {
         Connection* awake = nullptr;  ///< nullptr: it sleeps
         DormantTcb dormant;
-        explicit Place(const TcpConfig& config) : dormant(config) {}
     };
 
     template <class F>
@@ -118,7 +117,7 @@ private:
             f(std::as_const(place.awake->tcb));
         } else {
             Tcb tcb(config_);
-            unpack(place.dormant, handle.packed(), tcb);
+            unpack(place.dormant, handle.packed(), config_, tcb);
             f(std::as_const(tcb));
         }
     }

@@ -8,7 +8,7 @@
 namespace runnel::tcp {
 
 // Whoever gives a Tcb something new to know decides here: is it packed, or does it keep the Tcb awake?
-static_assert(sizeof(Tcb) == 872, "a member of Tcb: give it a place in is_quiet, pack and unpack");
+static_assert(sizeof(Tcb) == 992, "a member of Tcb: give it a place in is_quiet, pack and unpack");
 
 const ConnectionOptions* OptionsTable::hold(const ConnectionOptions& options) {
     const auto entry = held_.try_emplace(options, 0).first;
@@ -137,7 +137,7 @@ void pack(const Tcb& tcb, OptionsTable& options, DormantTcb& dormant) {
     dormant.options = tcb.options;
     dormant.rtt = tcb.rtt;
     dormant.ack = tcb.ack;
-    dormant.controller = tcb.controller;
+    dormant.controller.put_to_sleep(tcb.controller);
     dormant.user = options.hold(tcb.user);
     dormant.last_hold = tcb.last_hold;
     dormant.state = tcb.state;
@@ -153,7 +153,7 @@ void pack(const Tcb& tcb, OptionsTable& options, DormantTcb& dormant) {
     dormant.writer_waits = tcb.writer_waits;
 }
 
-void unpack(const DormantTcb& dormant, std::uint64_t handle, Tcb& tcb) {
+void unpack(const DormantTcb& dormant, std::uint64_t handle, const TcpConfig& config, Tcb& tcb) {
     const Seq64 una = dormant.snd_una;
     const Seq64 nxt = dormant.rcv_nxt;
     tcb.tuple = dormant.tuple;
@@ -193,7 +193,7 @@ void unpack(const DormantTcb& dormant, std::uint64_t handle, Tcb& tcb) {
     tcb.options = dormant.options;
     tcb.rtt = dormant.rtt;
     tcb.ack = dormant.ack;
-    tcb.controller = dormant.controller;
+    tcb.controller = dormant.controller.awake(config);
     tcb.user = *dormant.user;
     tcb.last_hold = dormant.last_hold;
     tcb.state = dormant.state;

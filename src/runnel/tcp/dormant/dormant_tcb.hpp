@@ -83,7 +83,7 @@ struct DormantTcb {
     NegotiatedOptions options;
     RttEstimator rtt;
     AckPolicy ack;
-    Controller controller;
+    DormantController controller;
 
     const ConnectionOptions* user;     ///< held in the OptionsTable
     std::unique_ptr<Scars> scars;      ///< only where there are any
@@ -102,8 +102,6 @@ struct DormantTcb {
     bool push_hold : 1;
     bool window_limited : 1;
     bool writer_waits : 1;
-
-    explicit DormantTcb(const TcpConfig& config) : controller(config) {}
 };
 
 /// Whether `tcb` is one of those that sleep when they are quiet: open, and in a user's hands.
@@ -120,6 +118,6 @@ struct DormantTcb {
 void pack(const Tcb& tcb, OptionsTable& options, DormantTcb& dormant);
 
 /// Makes a new Tcb what the packed one was; `handle` is its name.
-void unpack(const DormantTcb& dormant, std::uint64_t handle, Tcb& tcb);
+void unpack(const DormantTcb& dormant, std::uint64_t handle, const TcpConfig& config, Tcb& tcb);
 
 }  // namespace runnel::tcp

@@ -34,7 +34,7 @@ Connection* StackState::open(const FourTuple& tuple, std::uint32_t path_mtu,
     tcb.tuple = tuple;
     tcb.user = options;
     if (options.congestion_control) {
-        tcb.controller.use(*options.congestion_control);
+        tcb.controller.use(*options.congestion_control, config_);
     }
     tcb.path_mtu = path_mtu;
     tcb.opened_at = now;

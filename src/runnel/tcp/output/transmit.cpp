@@ -193,10 +193,12 @@ void restart_after_idle(Tcb& tcb, const Plan& plan, Effects& effects) {
     if (plan.kind != Plan::Kind::data || plan.length == 0 || !tcb.retransmission.empty()) {
         return;
     }
-    if (!effects.config().slow_start_after_idle || tcb.last_data_sent == Instant{}) {
+    if (tcb.last_data_sent == Instant{}) {
         return;
     }
-    if (effects.now - tcb.last_data_sent > tcb.rto(effects.config())) {
+    tcb.controller.on_restart(effects.now, effects.now - tcb.last_data_sent);
+    if (effects.config().slow_start_after_idle &&
+        effects.now - tcb.last_data_sent > tcb.rto(effects.config())) {
         tcb.controller.limit_window(effects.config().initial_window_segments);
     }
 }

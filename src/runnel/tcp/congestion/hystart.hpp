@@ -1,0 +1,50 @@
+// HyStart++ (RFC 9406): slow start is left when the round trip grows, before the queue overflows, by way of
+// Conservative Slow Start, which can still find out that it was a mistake. Without its limit L of segments an ACK:
+// we pace, and where we don't we follow Linux, which has none and whose receivers acknowledge many at once.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "runnel/tcp/congestion/window.hpp"
+#include "runnel/tcp/recovery/ack_summary.hpp"
+
+namespace runnel::tcp {
+
+class HyStart {
+public:
+    static constexpr std::uint32_t kSamples = 8;        ///< N_RTT_SAMPLE
+    static constexpr std::uint32_t kLeastRise = 4'000;  ///< MIN_RTT_THRESH, µs
+    static constexpr std::uint32_t kMostRise = 16'000;  ///< MAX_RTT_THRESH, µs
+    static constexpr std::uint32_t kDivisor = 8;        ///< MIN_RTT_DIVISOR
+    static constexpr std::uint32_t kSlower = 4;         ///< CSS_GROWTH_DIVISOR
+    static constexpr std::uint8_t kRounds = 5;          ///< CSS_ROUNDS
+
+    explicit HyStart(bool on) : on_(on) {}
+
+    [[nodiscard]] bool on() const { return on_; }
+    /// In Conservative Slow Start.
+    [[nodiscard]] bool conservative() const { return conservative_; }
+    /// Takes an ACK of the initial slow start in; whether slow start is over now.
+    [[nodiscard]] bool observe(const AckSummary& ack, const PathView& path);
+    /// Grows the window for `acked` segments of the initial slow start.
+    void grow(CongestionWindow& window, std::uint32_t acked) const;
+    /// Rounds begin anew: what was measured before a pause says nothing about what follows.
+    void restart() { *this = HyStart(on_); }
+
+private:
+    static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+    void judge();
+
+    Seq64 round_end_;  ///< the round is over when this is acknowledged; 0: none yet
+    std::uint32_t last_round_ = kNone;  ///< least RTT of the round before, µs
+    std::uint32_t this_round_ = kNone;  ///< least RTT of this round, µs
+    std::uint32_t baseline_ = kNone;    ///< of the round in which CSS began, µs
+    std::uint8_t samples_ = 0;          ///< in this round, up to kSamples
+    std::uint8_t conservative_rounds_ = 0;
+    bool conservative_ = false;
+    bool on_;
+};
+
+}  // namespace runnel::tcp

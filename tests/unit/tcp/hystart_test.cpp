@@ -1,0 +1,139 @@
+// HyStart++ by RFC 9406: into Conservative Slow Start when the round trip grows, back when it falls again, out
+// of slow start after five rounds.
+#include "runnel/tcp/congestion/hystart.hpp"
+
+#include <gtest/gtest.h>
+
+#include "runnel/tcp/congestion/cubic.hpp"
+
+namespace runnel::tcp {
+namespace {
+
+/// Rounds of slow start: a window of segments is acknowledged one by one, then the next is sent.
+struct Rounds {
+    [[nodiscard]] PathView view() const {
+        PathView path;
+        path.now = now;
+        path.una = una;
+        path.nxt = nxt;
+        path.window_limited = true;
+        return path;
+    }
+    void ack(std::uint32_t segments, Duration rtt) {
+        AckSummary summary;
+        summary.segments_acked = segments;
+        summary.rtt = rtt;
+        una += segments;
+        cubic.observe(window, summary, view());
+        cubic.on_ack(window, summary, view());
+        if (una >= round_end) {
+            round_end = nxt;  // what this ACK lets out belongs to the round after
+        }
+        nxt = una + window.segments;
+    }
+    /// Every ACK of one round has the same RTT.
+    void round(Duration rtt) {
+        const Seq64 end = round_end;
+        while (una < end) {
+            ack(1, rtt);
+        }
+    }
+
+    Cubic cubic{true};
+    CongestionWindow window;
+    Instant now{seconds(1).ns};
+    Seq64 una{1000};
+    Seq64 nxt{1010};
+    Seq64 round_end{1010};
+};
+
+TEST(HyStart, DoublesWhileTheRoundTripStays) {
+    Rounds path;
+    path.round(milliseconds(40));
+    EXPECT_EQ(path.window.segments, 20u);
+    path.round(milliseconds(44));
+    EXPECT_GE(path.window.segments, 38u) << "an eighth is 5 ms: not yet";
+    EXPECT_FALSE(path.cubic.hystart().conservative());
+    EXPECT_TRUE(path.window.in_slow_start());
+}
+
+TEST(HyStart, AnEighthMoreAndItIsConservative) {  // §4.2, MIN_RTT_DIVISOR
+    Rounds path;
+    path.round(milliseconds(40));
+    for (int i = 0; i < 7; ++i) {
+        path.ack(1, milliseconds(45));
+    }
+    EXPECT_FALSE(path.cubic.hystart().conservative()) << "N_RTT_SAMPLE are eight";
+    path.ack(1, milliseconds(45));
+    EXPECT_TRUE(path.cubic.hystart().conservative());
+    const std::uint32_t before = path.window.segments;
+    path.ack(1, milliseconds(45));
+    path.ack(1, milliseconds(45));
+    path.ack(1, milliseconds(45));
+    EXPECT_EQ(path.window.segments, before + 1) << "CSS_GROWTH_DIVISOR, with the ACK that began it";
+}
+
+TEST(HyStart, TheRiseIsBounded) {  // §4.2, MIN_RTT_THRESH and MAX_RTT_THRESH
+    Rounds near;
+    near.round(milliseconds(1));
+    near.round(microseconds(4'900));
+    EXPECT_FALSE(near.cubic.hystart().conservative()) << "4 ms at least";
+    near.round(microseconds(8'900));  // 4 ms more than the round before
+    EXPECT_TRUE(near.cubic.hystart().conservative());
+    Rounds far;
+    far.round(milliseconds(400));
+    far.round(milliseconds(415));
+    EXPECT_FALSE(far.cubic.hystart().conservative());
+    far.round(milliseconds(431));
+    EXPECT_TRUE(far.cubic.hystart().conservative()) << "16 ms at most";
+}
+
+TEST(HyStart, FiveRoundsAndSlowStartIsOver) {  // §4.2, CSS_ROUNDS
+    Rounds path;
+    path.round(milliseconds(40));
+    path.round(milliseconds(50));
+    ASSERT_TRUE(path.cubic.hystart().conservative());
+    for (int i = 1; i < 4; ++i) {
+        path.round(milliseconds(50));
+        EXPECT_TRUE(path.window.in_slow_start());
+    }
+    EXPECT_EQ(path.window.threshold, kUnknownThreshold);
+    path.round(milliseconds(50));
+    EXPECT_FALSE(path.window.in_slow_start());
+    EXPECT_LE(path.window.threshold, path.window.segments);
+    EXPECT_GT(path.window.threshold, path.window.segments - 3);
+}
+
+TEST(HyStart, AFallingRoundTripStartsItAgain) {  // §4.2: it was jitter
+    Rounds path;
+    path.round(milliseconds(40));
+    path.round(milliseconds(50));
+    ASSERT_TRUE(path.cubic.hystart().conservative());
+    path.round(milliseconds(41));
+    EXPECT_FALSE(path.cubic.hystart().conservative());
+    const std::uint32_t before = path.window.segments;
+    path.round(milliseconds(41));
+    EXPECT_GE(path.window.segments, 2 * before - 4);
+}
+
+TEST(HyStart, OnlyInTheFirstSlowStart) {  // §4.3
+    Rounds path;
+    path.round(milliseconds(40));
+    path.window.threshold = 1000;
+    for (int i = 0; i < 4; ++i) {
+        path.round(milliseconds(60 + 20 * i));
+    }
+    EXPECT_FALSE(path.cubic.hystart().conservative());
+    EXPECT_GE(path.window.segments, 280u);
+}
+
+TEST(HyStart, APauseBeginsTheRoundsAnew) {
+    Rounds path;
+    path.round(milliseconds(40));
+    path.cubic.on_restart(path.now, seconds(10));
+    path.round(milliseconds(90));
+    EXPECT_FALSE(path.cubic.hystart().conservative()) << "another path, perhaps";
+}
+
+}  // namespace
+}  // namespace runnel::tcp
