@@ -66,6 +66,7 @@ PathView Tcb::path_view(const TcpConfig& config, Instant now) const {
     path.outstanding = retransmission.segments_out();
     path.mss = send_mss(config);
     path.initial_window = config.initial_window_segments;
+    path.selective_acks = options.sack;
     path.una = snd.una;
     path.nxt = snd.nxt;
     path.window_limited = window_limited;

@@ -40,7 +40,7 @@ struct Path {
     }
     void time_out() {
         window.threshold = cubic.threshold_after(CongestionEvent::timeout, window, view());
-        cubic.on_timeout(view());
+        cubic.on_timeout(window, 1, view());
         window.credit = 0;
         window.segments = 1;
     }
@@ -193,16 +193,16 @@ TEST(Cubic, UndoRestoresTheCurve) {  // RFC 9438 §4.9.2
     path.lose();
     EXPECT_NE(path.cubic.w_max(), 1000u);
     path.window.segments = before;
-    path.cubic.on_undo(true);
+    path.cubic.on_undo(path.window, true);
     EXPECT_EQ(path.cubic.w_max(), 1000u);
     EXPECT_EQ(path.cubic.k(), k);
     EXPECT_EQ(path.cubic.w_est(), w_est);
     path.lose();
-    path.cubic.on_timeout(path.view());
-    path.cubic.on_undo(true);
+    path.cubic.on_timeout(path.window, 1, path.view());
+    path.cubic.on_undo(path.window, true);
     EXPECT_EQ(path.cubic.w_max(), 1000u) << "also after a timeout";
     path.lose();
-    path.cubic.on_undo(false);
+    path.cubic.on_undo(path.window, false);
     EXPECT_NE(path.cubic.w_max(), 1000u) << "too late: it has grown beyond where it was";
 }
 
@@ -215,12 +215,12 @@ TEST(Cubic, IdleTimeIsNoTimeOfTheCurve) {  // RFC 9438 §5.8
         path->run(seconds(2));
     }
     idle.now = idle.now + seconds(60);
-    idle.cubic.on_restart(idle.now, seconds(60));
+    idle.cubic.on_restart(idle.window, idle.now, seconds(60));
     idle.run(seconds(1));
     busy.run(seconds(1));
     EXPECT_NEAR(idle.window.segments, busy.window.segments, 3);
     // Idle for longer than the curve has run: it begins now.
-    idle.cubic.on_restart(idle.now, seconds(100));
+    idle.cubic.on_restart(idle.window, idle.now, seconds(100));
     const std::uint32_t before = idle.window.segments;
     idle.run(milliseconds(100));
     EXPECT_LT(idle.window.segments, before + 60);

@@ -130,7 +130,7 @@ TEST(HyStart, OnlyInTheFirstSlowStart) {  // §4.3
 TEST(HyStart, APauseBeginsTheRoundsAnew) {
     Rounds path;
     path.round(milliseconds(40));
-    path.cubic.on_restart(path.now, seconds(10));
+    path.cubic.on_restart(path.window, path.now, seconds(10));
     path.round(milliseconds(90));
     EXPECT_FALSE(path.cubic.hystart().conservative()) << "another path, perhaps";
 }

@@ -12,8 +12,8 @@ Controller::Kind make_kind(CongestionControl control, const TcpConfig& config) {
         case CongestionControl::fixed: return FixedWindow();
         case CongestionControl::new_reno: break;
         case CongestionControl::cubic: return Cubic(config.hystart);
-        case CongestionControl::bbr: break;
-        case CongestionControl::dctcp: break;
+        case CongestionControl::bbr: return Bbr();
+        case CongestionControl::dctcp: return Dctcp();
     }
     return NewReno();
 }
@@ -42,7 +42,7 @@ void Controller::on_timeout(bool first, std::uint32_t window, const PathView& pa
     if (first) {
         reduce(CongestionEvent::timeout, path);
     }
-    std::visit([&](auto& c) { c.on_timeout(path); }, kind_);
+    std::visit([&](auto& c) { c.on_timeout(window_, window, path); }, kind_);
     if (!owns_window()) {
         set_window(window);
     }
@@ -52,7 +52,7 @@ void Controller::undo() {
     const bool restored = window_.segments < prior_window_;
     window_.segments = std::max(window_.segments, prior_window_);
     window_.threshold = std::max(window_.threshold, prior_threshold_);
-    std::visit([&](auto& c) { c.on_undo(restored); }, kind_);
+    std::visit([&](auto& c) { c.on_undo(window_, restored); }, kind_);
 }
 
 void Controller::set_window(std::uint32_t segments) {
@@ -63,7 +63,8 @@ void Controller::set_window(std::uint32_t segments) {
 }
 
 void Controller::limit_window(std::uint32_t segments) {
-    if (!owns_window()) {
+    // BBR knows better than anyone what the path carries, once it knows anything.
+    if (!owns_window() || (control() == CongestionControl::bbr && is_fresh())) {
         window_.segments = std::min(window_.segments, segments);
     }
 }

@@ -7,7 +7,9 @@
 #include <variant>
 
 #include "runnel/tcp/config.hpp"
+#include "runnel/tcp/congestion/bbr.hpp"
 #include "runnel/tcp/congestion/cubic.hpp"
+#include "runnel/tcp/congestion/dctcp.hpp"
 #include "runnel/tcp/congestion/newreno.hpp"
 #include "runnel/tcp/congestion/window.hpp"
 #include "runnel/tcp/recovery/ack_summary.hpp"
@@ -16,7 +18,7 @@ namespace runnel::tcp {
 
 class Controller {
 public:
-    using Kind = std::variant<NewReno, FixedWindow, Cubic>;
+    using Kind = std::variant<NewReno, FixedWindow, Cubic, Dctcp, Bbr>;
 
     explicit Controller(const TcpConfig& config);
 
@@ -53,7 +55,7 @@ public:
     void limit_window(std::uint32_t segments);
     /// Sending begins again at `now`, `idle` after the last transmission, without anything in flight.
     void on_restart(Instant now, Duration idle) {
-        std::visit([&](auto& c) { c.on_restart(now, idle); }, kind_);
+        std::visit([&](auto& c) { c.on_restart(window_, now, idle); }, kind_);
     }
     /// Octets a second at which to send; 0: what follows from the window and the round trip.
     [[nodiscard]] std::uint64_t pacing_rate() const {
@@ -62,6 +64,11 @@ public:
     /// As it stood before the last reduction; for PRR and observers.
     [[nodiscard]] std::uint32_t prior_window() const { return prior_window_; }
 
+    /// The BBR behind it, or nullptr; for observers.
+    [[nodiscard]] const BbrModel* bbr() const {
+        const Bbr* bbr = std::get_if<Bbr>(&kind_);
+        return bbr == nullptr ? nullptr : bbr->model();
+    }
     [[nodiscard]] CongestionControl control() const {
         return std::visit([](const auto& c) { return c.kControl; }, kind_);
     }

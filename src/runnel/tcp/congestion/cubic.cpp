@@ -153,19 +153,19 @@ std::uint32_t Cubic::threshold_after(CongestionEvent, const CongestionWindow& wi
     return std::max(static_cast<std::uint32_t>(reduced), 2U);
 }
 
-void Cubic::on_timeout(const PathView&) {
+void Cubic::on_timeout(CongestionWindow&, std::uint32_t, const PathView&) {
     const std::uint32_t prior = curve_.prior;
     curve_ = Curve{};
     curve_.prior = prior;
 }
 
-void Cubic::on_undo(bool restored) {
+void Cubic::on_undo(CongestionWindow&, bool restored) {
     if (restored) {
         curve_ = undo_;
     }
 }
 
-void Cubic::on_restart(Instant now, Duration idle) {
+void Cubic::on_restart(CongestionWindow&, Instant now, Duration idle) {
     if (!curve_.epoch.is_never()) {
         curve_.epoch = std::min(curve_.epoch + idle, now);
     }

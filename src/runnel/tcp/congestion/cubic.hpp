@@ -30,11 +30,11 @@ public:
     std::uint32_t threshold_after(CongestionEvent event, const CongestionWindow& window,
                                   const PathView& path);
     /// §4.8: the curve begins anew where slow start will end.
-    void on_timeout(const PathView& path);
+    void on_timeout(CongestionWindow& window, std::uint32_t allowed, const PathView& path);
     /// §4.9.2; `restored`: the window was lower than before the reduction.
-    void on_undo(bool restored);
+    void on_undo(CongestionWindow& window, bool restored);
     /// §5.8: what was not sent in takes no part in the curve.
-    void on_restart(Instant now, Duration idle);
+    void on_restart(CongestionWindow& window, Instant now, Duration idle);
 
     [[nodiscard]] std::uint32_t w_max() const { return curve_.w_max; }
     /// K in 1024ths of a second.

@@ -16,12 +16,13 @@ struct ControllerKind {
     /// At every ACK, before `on_ack`: for what must be counted also while the window may not grow.
     void observe(CongestionWindow&, const AckSummary&, const PathView&) {}
     /// A retransmission timeout: what was measured of the path before says nothing any more.
-    void on_timeout(const PathView&) {}
+    /// `allowed`: segments that may be in flight from now on.
+    void on_timeout(CongestionWindow&, std::uint32_t /*allowed*/, const PathView&) {}
     /// The reduction has been a mistake; window and threshold are restored by the caller. `restored`: the window was
     /// lower than before it.
-    void on_undo(bool /*restored*/) {}
+    void on_undo(CongestionWindow&, bool /*restored*/) {}
     /// Sending begins again at `now`, `idle` after the last transmission, without anything in flight.
-    void on_restart(Instant /*now*/, Duration /*idle*/) {}
+    void on_restart(CongestionWindow&, Instant /*now*/, Duration /*idle*/) {}
     /// Nothing is known that `on_restart` would not forget.
     [[nodiscard]] static bool is_fresh() { return true; }
 };

@@ -71,6 +71,7 @@ struct PathView {
     bool app_limited = false;     ///< the application is
     bool recovering = false;      ///< in recovery or loss
     bool after_timeout = false;   ///< in loss
+    bool selective_acks = true;   ///< more than one loss a round trip can be seen
     bool paced = false;           ///< what is sent is spread over time
 };
 

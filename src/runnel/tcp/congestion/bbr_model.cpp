@@ -1,0 +1,370 @@
+// What the ACKs teach: bandwidth, round trip, aggregation, losses (draft-ietf-ccwg-bbr-06 §5.5), and whether the
+// pipe is full (§5.3.1).
+#include "runnel/tcp/congestion/bbr_model.hpp"
+
+#include <algorithm>
+
+#include "runnel/base/mul_div.hpp"
+
+namespace runnel::tcp {
+
+namespace {
+
+std::uint64_t percent(std::uint64_t value, std::uint64_t percents) {
+    return value == BbrModel::kInfinity ? value : mul_div(value, percents, 100);
+}
+
+std::uint64_t volume(std::uint64_t rate, Duration time) {
+    return time.ns <= 0 ? 0 : mul_div(rate, static_cast<std::uint64_t>(time.ns), 1'000'000'000);
+}
+
+}  // namespace
+
+std::uint64_t WindowedMax::update(std::uint64_t value, std::uint64_t at, std::uint64_t length) {
+    const Sample sample{value, at};
+    if (value >= best_[0].value || at - best_[2].at > length) {
+        best_ = {sample, sample, sample};
+        return value;
+    }
+    if (value >= best_[1].value) {
+        best_[1] = best_[2] = sample;
+    } else if (value >= best_[2].value) {
+        best_[2] = sample;
+    }
+    // The best has grown too old, or the second and third have stood beside it for too long to follow it.
+    const std::uint64_t age = at - best_[0].at;
+    if (age > length) {
+        best_ = {best_[1], best_[2], sample};
+        if (at - best_[0].at > length) {
+            best_ = {best_[1], best_[2], sample};
+        }
+    } else if (best_[1].at == best_[0].at && age > length / 4) {
+        best_[1] = best_[2] = sample;
+    } else if (best_[2].at == best_[1].at && age > length / 2) {
+        best_[2] = sample;
+    }
+    return best_[0].value;
+}
+
+BbrModel::BbrModel(std::uint32_t window, const PathView& path)
+    : mss_(std::max(path.mss, 1U)),
+      initial_cwnd_(std::uint64_t{path.initial_window} * mss_),
+      cwnd_(std::uint64_t{window} * mss_),
+      seed_(path.una.value),
+      lost_(path.lost),
+      min_rtt_(path.smoothed_rtt),
+      min_rtt_stamp_(path.now),
+      probe_rtt_min_delay_(path.smoothed_rtt),
+      probe_rtt_min_stamp_(path.now),
+      extra_acked_start_(path.now),
+      cycle_stamp_(path.now) {}
+
+BbrModel::Now BbrModel::take(const AckSummary& ack, const PathView& path) {
+    mss_ = std::max(path.mss, 1U);
+    Now now;
+    now.time = path.now;
+    now.rate = ack.rate;
+    now.delivery_rate = ack.rate.rate();
+    now.newly_acked = ack.octets_delivered;
+    now.inflight = std::uint64_t{path.in_flight} * mss_;
+    now.delivered = path.delivered;
+    now.rtt = ack.rtt;
+    now.window_limited = path.window_limited;
+    now.selective_acks = path.selective_acks;
+    now.recovering = path.recovering;
+    // What timers found lost since the last ACK is among it.
+    now.newly_lost = path.lost - std::min(lost_, path.lost);
+    lost_ = path.lost;
+    now.rate.lost += now.newly_lost;
+    now.lossy = now.newly_lost > 0 || ack.ecn_echo;
+    now.rate.app_limited = ack.rate.app_limited || marked_app_limited(ack.rate);
+    return now;
+}
+
+void BbrModel::on_ack(const AckSummary& ack, const PathView& path) {
+    now_ = take(ack, path);
+    if (pacing_rate_ == 0 && path.smoothed_rtt.ns > 0) {
+        // §5.6.2, InitPacingRate.
+        pacing_rate_ = percent(
+            mul_div(initial_cwnd_, 1'000'000'000, static_cast<std::uint64_t>(path.smoothed_rtt.ns)),
+            kStartupPacingGain);
+    }
+    follow_recovery(path);
+    if (now_.lossy) {
+        handle_losses(ack);
+    }
+    if (ack.octets_delivered == 0) {
+        return;
+    }
+    // §5.2.3, UpdateModelAndState, then UpdateControlParameters.
+    update_latest_signals();
+    update_congestion_signals();
+    update_ack_aggregation();
+    check_full_bw();
+    check_startup_high_loss();
+    if (state_ == BbrState::startup && full_bw_reached_) {
+        state_ = BbrState::drain;
+        drain_start_round_ = round_count_;
+    }
+    check_drain_done();
+    update_probe_bw();
+    update_min_rtt();
+    check_probe_rtt();
+    if (loss_round_start_) {  // AdvanceLatestDeliverySignals
+        bw_latest_ = now_.delivery_rate;
+        inflight_latest_ = now_.rate.delivered;
+    }
+    bw_ = std::min(max_bw(), bw_shortterm_);
+    set_pacing_rate(pacing_gain());
+    set_cwnd();
+}
+
+/// §5.6.4.4: recovery begins and ends.
+void BbrModel::follow_recovery(const PathView& path) {
+    if (path.recovering && !recovering_) {
+        save_cwnd();
+        save_upon_loss();
+    } else if (!path.recovering && recovering_) {
+        restore_cwnd();
+    }
+    recovering_ = path.recovering;
+}
+
+void BbrModel::on_timeout(std::uint32_t allowed, const PathView& path) {
+    mss_ = std::max(path.mss, 1U);
+    now_.delivered = path.delivered;
+    save_cwnd();
+    save_upon_loss();
+    recovering_ = true;
+    if (!loss_in_round_) {
+        loss_round_delivered_ = path.delivered;
+        loss_in_round_ = true;
+    }
+    cwnd_ = std::uint64_t{std::max(allowed, 1U)} * mss_;
+}
+
+/// §5.5.11.2, HandleSpuriousLossDetection.
+void BbrModel::on_undo() {
+    restore_cwnd();
+    loss_in_round_ = false;
+    reset_full_bw();
+    bw_shortterm_ = std::max(bw_shortterm_, undo_bw_shortterm_);
+    inflight_shortterm_ = std::max(inflight_shortterm_, undo_inflight_shortterm_);
+    inflight_longterm_ = std::max(inflight_longterm_, undo_inflight_longterm_);
+    if (undo_ == Undo::startup && state_ != BbrState::startup) {
+        full_bw_reached_ = false;
+        if (state_ != BbrState::probe_rtt) {
+            enter_startup();
+        }
+    } else if (undo_ == Undo::probe_up && state_ != BbrState::probe_up &&
+               state_ != BbrState::probe_rtt) {
+        start_refill();
+    }
+    undo_ = Undo::none;
+}
+
+/// §5.4.1, HandleRestartFromIdle.
+void BbrModel::on_restart(Instant now) {
+    idle_restart_ = true;
+    extra_acked_start_ = now;
+    if (in_probe_bw()) {
+        set_pacing_rate(100);
+    } else if (state_ == BbrState::probe_rtt) {
+        check_probe_rtt_done(now);
+    }
+}
+
+void BbrModel::save_cwnd() {
+    prior_cwnd_ =
+        !recovering_ && state_ != BbrState::probe_rtt ? cwnd_ : std::max(prior_cwnd_, cwnd_);
+}
+
+/// §5.5.11.1.
+void BbrModel::save_upon_loss() {
+    undo_ = Undo::none;
+    undo_bw_shortterm_ = bw_shortterm_;
+    undo_inflight_shortterm_ = inflight_shortterm_;
+    undo_inflight_longterm_ = inflight_longterm_;
+}
+
+bool BbrModel::marked_app_limited(const RateSample& rate) const {
+    return rate.prior_delivered >= app_limited_from_ && rate.prior_delivered <= app_limited_until_;
+}
+
+/// What is sent from now on, until what is in flight has arrived, says nothing about the path.
+void BbrModel::mark_app_limited() {
+    if (app_limited_from_ == kInfinity || now_.delivered > app_limited_until_) {
+        app_limited_from_ = now_.delivered;
+    }
+    app_limited_until_ = now_.delivered + now_.inflight;
+}
+
+/// §5.5.10.3, UpdateLatestDeliverySignals.
+void BbrModel::update_latest_signals() {
+    loss_round_start_ = false;
+    bw_latest_ = std::max(bw_latest_, now_.delivery_rate);
+    inflight_latest_ = std::max(inflight_latest_, now_.rate.delivered);
+    if (now_.rate.prior_delivered >= loss_round_delivered_) {
+        loss_round_delivered_ = now_.delivered;
+        loss_round_start_ = true;
+    }
+}
+
+void BbrModel::update_congestion_signals() {
+    update_max_bw();
+    if (!loss_round_start_) {
+        return;
+    }
+    adapt_lower_bounds();
+}
+
+/// §5.5.1, UpdateRound.
+void BbrModel::update_round() {
+    round_start_ = now_.rate.prior_delivered >= next_round_delivered_;
+    if (round_start_) {
+        start_round();
+        ++round_count_;
+        ++rounds_since_probe_up_;
+    }
+}
+
+/// §5.5.5: a sample that the application held back counts only where it shows that there is more.
+void BbrModel::update_max_bw() {
+    update_round();
+    const std::uint64_t rate = now_.delivery_rate;
+    if (rate > 0 && (rate >= max_bw() || !now_.rate.app_limited)) {
+        bw_slots_[1] = std::max(bw_slots_[1], rate);
+    }
+}
+
+/// §5.5.10.3: where bandwidth isn't probed, once a round with losses, down towards what is delivered.
+void BbrModel::adapt_lower_bounds() {
+    if (!probing_bw() && loss_in_round_) {
+        if (bw_shortterm_ == kInfinity) {
+            bw_shortterm_ = max_bw();
+        }
+        if (inflight_shortterm_ == kInfinity) {
+            inflight_shortterm_ = cwnd_;
+        }
+        bw_shortterm_ = std::max(bw_latest_, percent(bw_shortterm_, kBeta));
+        inflight_shortterm_ = std::max(inflight_latest_, percent(inflight_shortterm_, kBeta));
+    }
+    loss_in_round_ = false;
+}
+
+/// §5.5.9: what was acknowledged beyond what the bandwidth explains.
+void BbrModel::update_ack_aggregation() {
+    std::uint64_t expected = volume(bw_, now_.time - extra_acked_start_);
+    if (extra_acked_delivered_ <= expected) {
+        extra_acked_delivered_ = 0;
+        extra_acked_start_ = now_.time;
+        expected = 0;
+    }
+    extra_acked_delivered_ += now_.newly_acked;
+    const std::uint64_t extra = std::min(extra_acked_delivered_ - expected, cwnd_);
+    extra_acked_.update(extra, round_count_, full_bw_reached_ ? kExtraAckedRounds : 1);
+}
+
+/// §5.3.1.2: three rounds without a quarter more.
+void BbrModel::check_full_bw() {
+    if (full_bw_now_ || !round_start_ || now_.rate.app_limited) {
+        return;
+    }
+    if (now_.delivery_rate >= percent(full_bw_, 125)) {
+        reset_full_bw();
+        full_bw_ = now_.delivery_rate;
+        return;
+    }
+    ++full_bw_count_;
+    full_bw_now_ = full_bw_count_ >= 3;
+    full_bw_reached_ = full_bw_reached_ || full_bw_now_;
+}
+
+/// §5.3.1.3: a full round in recovery, more than 2 % lost, in at least six places.
+void BbrModel::check_startup_high_loss() {
+    const std::uint32_t enough = now_.selective_acks ? kStartupFullLosses : 1;
+    const bool lossy = loss_events_ >= enough && now_.recovering &&
+                       too_high(now_.rate.lost, now_.rate.tx_in_flight, now_.selective_acks);
+    if (state_ == BbrState::startup && !full_bw_reached_ && loss_round_start_ &&
+        (lossy || marked_in_round_)) {
+        full_bw_reached_ = true;
+        inflight_longterm_ = std::max(bdp(100), inflight_latest_);
+        undo_ = Undo::startup;
+    }
+    if (loss_round_start_) {
+        loss_events_ = 0;
+        marked_in_round_ = false;
+    }
+}
+
+/// §5.3.4.3, UpdateMinRTT.
+void BbrModel::update_min_rtt() {
+    probe_rtt_expired_ = now_.time > probe_rtt_min_stamp_ + kProbeRttInterval;
+    if (now_.rtt.ns > 0 &&
+        (probe_rtt_min_delay_.ns == 0 || now_.rtt < probe_rtt_min_delay_ || probe_rtt_expired_)) {
+        probe_rtt_min_delay_ = now_.rtt;
+        probe_rtt_min_stamp_ = now_.time;
+    }
+    const bool expired = now_.time > min_rtt_stamp_ + kMinRttFilter;
+    if (probe_rtt_min_delay_.ns > 0 &&
+        (min_rtt_.ns == 0 || probe_rtt_min_delay_ < min_rtt_ || expired)) {
+        min_rtt_ = probe_rtt_min_delay_;
+        min_rtt_stamp_ = probe_rtt_min_stamp_;
+    }
+}
+
+void BbrModel::note_loss() {
+    if (!loss_in_round_) {
+        loss_round_delivered_ = now_.delivered;
+        if (!recovering_) {
+            // Else the episode goes on: what an undo needs was saved when it began.
+            save_cwnd();
+            save_upon_loss();
+        }
+    }
+    loss_in_round_ = true;
+}
+
+bool BbrModel::too_high(std::uint64_t lost, std::uint64_t tx_in_flight, bool selective_acks) {
+    return lost > percent(tx_in_flight, kLossThresh) || (lost > 0 && !selective_acks);
+}
+
+/// §5.5.10.2, HandleLostPacket, for all that one ACK showed to be lost; and §3.7: a mark is congestion.
+void BbrModel::handle_losses(const AckSummary& ack) {
+    note_loss();
+    loss_events_ = static_cast<std::uint8_t>(std::min(loss_events_ + 1, 15));
+    marked_in_round_ = marked_in_round_ || ack.ecn_echo;
+    if (!bw_probe_sample_) {
+        return;
+    }
+    // What is lost was sent about when the newest delivered was: its sample stands for both.
+    const std::uint64_t tx_in_flight = now_.rate.tx_in_flight;
+    const std::uint64_t all = now_.rate.lost;
+    const bool app_limited = now_.rate.app_limited;
+    if (too_high(all, tx_in_flight, now_.selective_acks)) {
+        // InflightAtLoss: where among what was lost did it become too much?
+        const std::uint64_t size = std::min({now_.newly_lost, tx_in_flight, all});
+        const std::uint64_t before = tx_in_flight - size;
+        const std::uint64_t tolerated = percent(before, kLossThresh);
+        const std::uint64_t lost_before = all - size;
+        const std::uint64_t prefix =
+            tolerated > lost_before ? mul_div(tolerated - lost_before, 100, 100 - kLossThresh) : 0;
+        handle_too_high(before + prefix, app_limited);
+    } else if (ack.ecn_echo) {
+        handle_too_high(tx_in_flight, app_limited);
+    }
+}
+
+void BbrModel::handle_too_high(std::uint64_t tx_in_flight, bool app_limited) {
+    prev_probe_too_high_ = true;
+    bw_probe_sample_ = false;  // once a probe
+    if (!app_limited) {
+        inflight_longterm_ = std::max(tx_in_flight, percent(target_inflight(), kBeta));
+    }
+    if (state_ == BbrState::probe_up) {
+        undo_ = Undo::probe_up;
+        start_down(now_.time);
+    }
+}
+
+}  // namespace runnel::tcp
