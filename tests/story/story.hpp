@@ -25,7 +25,27 @@ struct Seg {
     std::string data;
     TcpOptions options;
     std::uint16_t urgent = 0;
+    std::uint8_t mark = 0;  ///< the two ECN bits
 
+    /// Comes with the two ECN bits of the IP header.
+    Seg& marked(std::uint8_t bits) {
+        mark = bits;
+        return *this;
+    }
+    /// More flags: E, W (CWR), A (AE) as in drill.
+    Seg& ecn(std::string_view letters) {
+        for (const char c : letters) {
+            flags |= c == 'E' ? TcpFlags::kEce : c == 'W' ? TcpFlags::kCwr : TcpFlags::kAe;
+        }
+        return *this;
+    }
+    /// AccECN's counter (RFC 9768 §3.2.2).
+    Seg& ace(unsigned counter) {
+        flags |= static_cast<std::uint16_t>(((counter & 1) != 0 ? TcpFlags::kEce : 0U) |
+                                            ((counter & 2) != 0 ? TcpFlags::kCwr : 0U) |
+                                            ((counter & 4) != 0 ? TcpFlags::kAe : 0U));
+        return *this;
+    }
     Seg& mss(std::uint16_t v) {
         options.mss = v;
         return *this;
@@ -88,6 +108,8 @@ inline Seg rst(std::uint32_t seq) {
 /// What our side sent, with relative numbers.
 struct Sent {
     std::string flags;  ///< of "SFRPAU", in that order
+    std::string ecn;    ///< of "EWA": ECE, CWR, AE
+    std::uint8_t mark = 0;
     std::uint32_t seq = 0;
     std::uint32_t ack = 0;
     std::uint32_t window = 0;
@@ -145,6 +167,7 @@ public:
         }
         a.path_mtu = path_mtu;
         a.to_unicast = to_unicast;
+        a.traffic_class = s.mark;
         stack().on_segment(std::move(a), now);
     }
 
@@ -166,6 +189,9 @@ public:
                     s.flags += name;
                 }
             }
+            s.ecn = std::string(h.flags.ece() ? "E" : "") + (h.flags.cwr() ? "W" : "") +
+                    ((h.flags.bits & TcpFlags::kAe) != 0 ? "A" : "");
+            s.mark = out.traffic_class & 3;
             s.seq = h.seq.value - our_iss;
             s.ack = h.flags.ack() ? h.ack.value - kPeerIss : 0;
             s.window = h.window;

@@ -72,6 +72,16 @@ constexpr Member kMembers[] = {
     member<&TcpInfo::tcpi_rcv_ooopack>("tcpi_rcv_ooopack"),
     member<&TcpInfo::tcpi_snd_wnd>("tcpi_snd_wnd"),
     member<&TcpInfo::tcpi_rcv_wnd>("tcpi_rcv_wnd"),
+    member<&TcpInfo::tcpi_total_rto>("tcpi_total_rto"),
+    member<&TcpInfo::tcpi_received_ce>("tcpi_received_ce"),
+    member<&TcpInfo::tcpi_delivered_e1_bytes>("tcpi_delivered_e1_bytes"),
+    member<&TcpInfo::tcpi_delivered_e0_bytes>("tcpi_delivered_e0_bytes"),
+    member<&TcpInfo::tcpi_delivered_ce_bytes>("tcpi_delivered_ce_bytes"),
+    member<&TcpInfo::tcpi_received_e1_bytes>("tcpi_received_e1_bytes"),
+    member<&TcpInfo::tcpi_received_e0_bytes>("tcpi_received_e0_bytes"),
+    member<&TcpInfo::tcpi_received_ce_bytes>("tcpi_received_ce_bytes"),
+    member<&TcpInfo::tcpi_accecn_fail_mode>("tcpi_accecn_fail_mode"),
+    member<&TcpInfo::tcpi_accecn_opt_seen>("tcpi_accecn_opt_seen"),
 };
 
 }  // namespace

@@ -59,6 +59,7 @@ void Host::emit(tcp::OutgoingSegment&& segment, Instant now) {
     packet.hop_limit = segment.hop_limit;
     packet.traffic_class = segment.traffic_class;
     packet.gso_size = segment.gso_size;
+    packet.keep_cwr = segment.keep_cwr;
     packet.checksum_offset = kTcpChecksumOffset;
     (void)ip_.output(std::move(frame), packet, now);  // it records its own holds and drops
 }

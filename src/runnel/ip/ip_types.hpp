@@ -128,6 +128,7 @@ struct OutgoingPacket {
     std::uint8_t traffic_class = 0;
     bool dont_fragment = true;
     std::uint16_t gso_size = 0;  ///< TCP payload bytes of each piece; 0: not a super-segment
+    bool keep_cwr = false;  ///< CWR is part of a counter and stands on each piece (RFC 9768 §3.2.2)
     std::uint16_t checksum_offset =
         kNoChecksum;  ///< of the 16-bit checksum in the transport header
 };

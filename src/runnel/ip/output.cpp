@@ -77,14 +77,17 @@ Decision send_super_segment(IpState& ip, Frame&& frame, const OutgoingPacket& pa
         const LinkCapabilities& link = ip.interfaces[path.interface].config.capabilities;
         offload = link.checksum_offload && (family == Family::ipv4 ? link.tso4 : link.tso6);
     }
-    if (!offload || path.may_fragment || !length_fits(family, frame.size())) {
+    const std::byte flags = frame.head()[kTcpFlagsAt];
+    const bool cwr = (flags & std::byte{TcpFlags::kCwr}) != std::byte{0};
+    // No device knows yet that CWR may belong on every piece.
+    const bool unknown = packet.keep_cwr && cwr && path.kind != PathKind::loopback;
+    if (!offload || unknown || path.may_fragment || !length_fits(family, frame.size())) {
         return send_split(ip, std::move(frame), packet, path, now);
     }
-    const std::byte flags = frame.head()[kTcpFlagsAt];
     frame.offload.gso = family == Family::ipv4 ? Offload::Gso::tcp_ipv4 : Offload::Gso::tcp_ipv6;
     frame.offload.gso_size = packet.gso_size;
     frame.offload.header_length = frame.head_size;
-    frame.offload.ecn = (flags & std::byte{TcpFlags::kCwr}) != std::byte{0};
+    frame.offload.ecn = cwr && !packet.keep_cwr;
     return send_whole(ip, std::move(frame), packet, path, now);
 }
 

@@ -1,5 +1,6 @@
 // Splitting a TCP super-segment where the link can't: each piece gets the header's copy with its sequence
-// number, FIN and PSH only on the last, CWR only on the first (RFC 3168 §6.1.2 marks one packet).
+// number, FIN and PSH only on the last, CWR only on the first (RFC 3168 §6.1.2 marks one packet), or
+// on all where it belongs to a counter (RFC 9768 §3.2.2).
 #include <algorithm>
 #include <utility>
 
@@ -45,7 +46,7 @@ Decision send_split(IpState& ip, Frame&& frame, const OutgoingPacket& packet, Pa
         if (offset + size < total) {
             piece_flags &= ~kOnlyLast;
         }
-        if (offset > 0) {
+        if (offset > 0 && !packet.keep_cwr) {
             piece_flags &= ~kOnlyFirst;
         }
         piece.head_space()[kFlagsAt] = piece_flags;

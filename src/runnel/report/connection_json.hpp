@@ -30,6 +30,11 @@ void visit_fields(Status& s, Field&& field) {
     field("snd_wscale", s.snd_wscale);
     field("rcv_wscale", s.rcv_wscale);
     field("sack", s.has_sack);
+    field("ecn", s.has_ecn);
+    field("accurate_ecn", s.has_accecn);
+    field("ecn_seen", s.ecn_seen);
+    field("segments_delivered_marked", s.delivered_marked);
+    field("segments_received_marked", s.received_marked);
     field("timestamps", s.has_timestamps);
     field("snd_mss", s.snd_mss);
     field("rcv_mss", s.rcv_mss);

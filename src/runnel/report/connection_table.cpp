@@ -90,6 +90,12 @@ std::string info_text(const ConnectionStatus& connection, Instant now) {
     if (connection.has_sack) {
         join(text, "sack");
     }
+    if (connection.has_ecn) {
+        join(text, connection.has_accecn ? "accecn" : "ecn");
+    }
+    if (connection.ecn_seen) {
+        join(text, "ecnseen");
+    }
     if (connection.has_window_scale) {
         join(text, fmt::format("wscale:{},{}", connection.snd_wscale, connection.rcv_wscale));
     }
@@ -122,6 +128,10 @@ std::string info_text(const ConnectionStatus& connection, Instant now) {
     }
     if (connection.segments_lost != 0) {
         join(text, fmt::format("lost:{}", connection.segments_lost));
+    }
+    if (connection.delivered_marked != 0 || connection.received_marked != 0) {
+        join(text, fmt::format("delivered_ce:{} received_ce:{}", connection.delivered_marked,
+                               connection.received_marked));
     }
     if (connection.segments_sacked != 0) {
         join(text, fmt::format("sacked:{}", connection.segments_sacked));

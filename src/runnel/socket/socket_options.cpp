@@ -249,8 +249,18 @@ std::int64_t SocketLayer::connection_level(const Socket& socket, SocketOption op
         }
         case SocketOption::error_reports: return !options.mute_reports;
         case SocketOption::linger: return options.linger_on ? options.linger.seconds() : -1;
-        case SocketOption::send_buffer:
-            return options.send_buffer != 0 ? options.send_buffer : config.send_buffer;
+        case SocketOption::send_buffer: {
+            // What it is now: unset, it grows with the window (Linux).
+            const auto status = socket.phase == Phase::connection
+                                    ? host_.tcp().status(connection_of(socket))
+                                    : std::nullopt;
+            const std::uint32_t first =
+                config.send_buffer_autotuning
+                    ? std::min(config.initial_send_buffer, config.send_buffer)
+                    : config.send_buffer;
+            const std::uint32_t now = status ? status->send_buffer : first;
+            return options.send_buffer != 0 ? options.send_buffer : now;
+        }
         case SocketOption::receive_buffer:
             return options.receive_buffer != 0 ? options.receive_buffer : config.receive_buffer;
         case SocketOption::max_segment: {

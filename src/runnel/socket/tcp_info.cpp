@@ -92,6 +92,19 @@ void fill_counts(const ConnectionStatus& s, TcpInfo& info) {
     info.tcpi_fastopen_client_fail = static_cast<std::uint8_t>(s.fast_open_failure);
 }
 
+void fill_marks(const ConnectionStatus& s, TcpInfo& info) {
+    const auto low = [](std::uint64_t octets) { return static_cast<std::uint32_t>(octets); };
+    info.tcpi_delivered_ce = s.delivered_marked;
+    info.tcpi_received_ce = s.received_marked;
+    info.tcpi_delivered_e0_bytes = low(s.octets_delivered.ect0);
+    info.tcpi_delivered_e1_bytes = low(s.octets_delivered.ect1);
+    info.tcpi_delivered_ce_bytes = low(s.octets_delivered.ce);
+    info.tcpi_received_e0_bytes = low(s.octets_received.ect0);
+    info.tcpi_received_e1_bytes = low(s.octets_received.ect1);
+    info.tcpi_received_ce_bytes = low(s.octets_received.ce);
+    info.tcpi_accecn_opt_seen = s.accecn_option_seen ? 1 : 0;
+}
+
 void fill_windows(const ConnectionStatus& s, TcpInfo& info) {
     info.tcpi_snd_mss = s.snd_mss != 0 ? s.snd_mss : kDefaultMss;
     info.tcpi_rcv_mss = s.rcv_mss;
@@ -106,11 +119,11 @@ void fill_windows(const ConnectionStatus& s, TcpInfo& info) {
     info.tcpi_snd_wnd = saturated<std::uint32_t>(s.snd_wnd);
     info.tcpi_rcv_wnd = saturated<std::uint32_t>(s.rcv_wnd);
     info.tcpi_rcv_ssthresh = s.receive_buffer;
-    // Linux grows it, and measures rcv_rtt, to size its buffer; our window grows by another rule
-    // (grow_receive_limit), so both show what they are before the first measurement.
-    info.tcpi_rcv_space =
+    // What Linux begins with, until a round trip's worth has been read.
+    const std::uint32_t first =
         std::min({info.tcpi_rcv_ssthresh, info.tcpi_rcv_wnd, 10 * info.tcpi_advmss});
-    info.tcpi_rcv_rtt = 0;
+    info.tcpi_rcv_space = s.receive_space != 0 ? s.receive_space : first;
+    info.tcpi_rcv_rtt = micros(s.receive_rtt);
 }
 
 }  // namespace
@@ -183,6 +196,18 @@ std::array<std::byte, kTcpInfoBytes> tcp_info_bytes(const TcpInfo& info) {
                              info.tcpi_snd_wnd, info.tcpi_rcv_wnd}) {
         put(field);
     }
+    put(info.tcpi_rehash);
+    put(info.tcpi_total_rto);
+    put(info.tcpi_total_rto_recoveries);
+    put(info.tcpi_total_rto_time);
+    for (const auto field :
+         {info.tcpi_received_ce, info.tcpi_delivered_e1_bytes, info.tcpi_delivered_e0_bytes,
+          info.tcpi_delivered_ce_bytes, info.tcpi_received_e1_bytes, info.tcpi_received_e0_bytes,
+          info.tcpi_received_ce_bytes}) {
+        put(field);
+    }
+    put(info.tcpi_accecn_fail_mode);
+    put(info.tcpi_accecn_opt_seen);
     RUNNEL_CHECK(at == bytes.size());
     return bytes;
 }
@@ -208,7 +233,8 @@ TcpInfo make_tcp_info(const ConnectionStatus& s, const tcp::TcpConfig& config, I
     info.tcpi_backoff = static_cast<std::uint8_t>(s.backoff);
     info.tcpi_options = static_cast<std::uint8_t>(
         (s.has_timestamps ? kTcpiOptTimestamps : 0) | (s.has_sack ? kTcpiOptSack : 0) |
-        (s.has_window_scale ? kTcpiOptWscale : 0) | (s.syn_data ? kTcpiOptSynData : 0));
+        (s.has_window_scale ? kTcpiOptWscale : 0) | (s.has_ecn ? kTcpiOptEcn : 0) |
+        (s.ecn_seen ? kTcpiOptEcnSeen : 0) | (s.syn_data ? kTcpiOptSynData : 0));
     if (s.has_window_scale) {
         info.tcpi_snd_wscale = s.snd_wscale;
         info.tcpi_rcv_wscale = s.rcv_wscale;
@@ -216,6 +242,7 @@ TcpInfo make_tcp_info(const ConnectionStatus& s, const tcp::TcpConfig& config, I
     fill_times(s, now, info);
     fill_counts(s, info);
     fill_windows(s, info);
+    fill_marks(s, info);
     if (s.handle == 0) {  // never opened
         info.tcpi_rto = micros(config.rto_initial);
         info.tcpi_snd_ssthresh = kUnknownThreshold;

@@ -84,6 +84,22 @@ struct TcpInfo {
     std::uint32_t tcpi_rcv_ooopack = 0;
     std::uint32_t tcpi_snd_wnd = 0;
     std::uint32_t tcpi_rcv_wnd = 0;
+
+    std::uint32_t tcpi_rehash = 0;     ///< no flow label is ever changed
+    std::uint16_t tcpi_total_rto = 0;  ///< timeouts of the retransmission timer
+    std::uint16_t tcpi_total_rto_recoveries = 0;
+    std::uint32_t tcpi_total_rto_time = 0;
+
+    std::uint32_t tcpi_received_ce = 0;  ///< segments that came marked
+    std::uint32_t tcpi_delivered_e1_bytes =
+        0;  ///< of ours, as the peer's AccECN options count them
+    std::uint32_t tcpi_delivered_e0_bytes = 0;
+    std::uint32_t tcpi_delivered_ce_bytes = 0;
+    std::uint32_t tcpi_received_e1_bytes = 0;
+    std::uint32_t tcpi_received_e0_bytes = 0;
+    std::uint32_t tcpi_received_ce_bytes = 0;
+    std::uint16_t tcpi_accecn_fail_mode = 0;
+    std::uint16_t tcpi_accecn_opt_seen = 0;
 };
 
 /// Bits of tcpi_options.
@@ -97,8 +113,8 @@ inline constexpr std::uint8_t kTcpiOptSynData = 32;
 /// Linux's number of a state: TCP_ESTABLISHED 1 … TCP_CLOSING 11.
 [[nodiscard]] std::uint8_t linux_state(tcp::State state);
 
-/// Octets of struct tcp_info as far as it goes here: all up to tcpi_rcv_wnd.
-inline constexpr std::size_t kTcpInfoBytes = 236;
+/// Octets of struct tcp_info as far as it goes here: all that Linux 6.18 has.
+inline constexpr std::size_t kTcpInfoBytes = 280;
 /// `info` as Linux lays it out (numbers in this machine's order).
 [[nodiscard]] std::array<std::byte, kTcpInfoBytes> tcp_info_bytes(const TcpInfo& info);
 

@@ -24,7 +24,11 @@ TcpConfig linux_config() {
     config.receive_buffer = 32U << 20;  // tcp_rmem[2] since 6.16
     config.pacing = false;              // BBR asks for it by itself
     config.rto_restart = false;
+    config.prr_by_flight = false;
+    config.probe_for_rto = false;  // as a 6.18 kernel does it, whose RTO then comes
     config.mtu_probing = 0;
+    config.mtu_needs_evidence = false;
+    config.send_buffer = 4U << 20;  // tcp_wmem[2]
     config.initial_receive_window = 65'535;
     config.rfc1337 = false;
     config.fast_open_blackhole_timeout = {};  // since 5.14
@@ -57,6 +61,9 @@ TcpConfig rfc_config() {
     config.pacing = false;
     config.ecn = 0;
     config.mtu_probing = 0;
+    config.mtu_needs_evidence = false;
+    config.send_buffer = 4U << 20;
+    config.receive_buffer = 6U << 20;
     return config;
 }
 
@@ -328,6 +335,10 @@ constexpr std::array kFields = {
         "1 RACK (RFC 8985), 2 its window is fixed, 4 it counts no duplicates; the sum"),
     numeric("tcp_early_retrans", 0, 4, &set_early_retrans, "3 and 4: tail-loss probes (RFC 8985)"),
     numeric("tcp_frto", 0, 2, &set_frto, "1, 2: spurious timeouts are found by F-RTO (RFC 5682)"),
+    flag<&C::probe_for_rto>(
+        "probe_for_rto", "a tail-loss probe takes the place of an RTO that would come before it"),
+    flag<&C::prr_by_flight>(
+        "prr_by_flight", "PRR begins at what was in flight (RFC 9937), not at the window (Linux)"),
     flag<&C::rto_restart>("rto_restart",
                           "the RTO runs from the oldest segment when few are out (RFC 7765)"),
     count<&C::max_reordering>("tcp_max_reordering", 3, 65'535,
@@ -353,6 +364,8 @@ constexpr std::array kFields = {
                                    "a search is over when so few octets are open"),
     time<&C::mtu_probe_interval, kSecond>("tcp_probe_interval", 0, 1'000'000,
                                           "larger sizes are tried again after so long, in s"),
+    flag<&C::mtu_needs_evidence>("mtu_needs_evidence",
+                                 "ICMP is believed about what has got through only once that is lost"),
     // Acknowledging
     numeric("delayed_ack_min_ms", 1, 499, &set_delayed_ack_min, "least delay of an ACK, in ms"),
     numeric("delayed_ack_max_ms", 1, 499, &set_delayed_ack_max, "greatest delay of an ACK, in ms"),

@@ -68,9 +68,12 @@ struct TcpConfig {
     /// tcp_recovery, the bits below: RACK (RFC 8985); without it the rule of RFC 6675.
     std::uint32_t recovery = kRack;
     static constexpr std::uint32_t kRack = 0x1, kRackStaticWindow = 0x2, kRackNoThreshold = 0x4;
-    bool tail_loss_probe = true;         ///< tcp_early_retrans: 3 and 4; RFC 8985 §7
-    bool frto = true;                    ///< tcp_frto: RFC 5682
-    bool rto_restart = true;             ///< RFC 7765; Linux has none
+    bool tail_loss_probe = true;  ///< tcp_early_retrans: 3 and 4; RFC 8985 §7
+    bool probe_for_rto =
+        true;                 ///< a probe that would come after the RTO replaces it (RFC 8985 §7.2)
+    bool frto = true;         ///< tcp_frto: RFC 5682
+    bool rto_restart = true;  ///< RFC 7765; Linux has none
+    bool prr_by_flight = true;  ///< RecoverFS is what was in flight (RFC 9937); Linux: the window
     std::uint32_t max_reordering = 300;  ///< tcp_max_reordering, segments
     bool hystart = true;                 ///< leave slow start before losses (RFC 9406), CUBIC only
     // Pacing
@@ -93,6 +96,8 @@ struct TcpConfig {
         8;  ///< tcp_probe_threshold: a search narrower than that ends
     Duration mtu_probe_interval =
         seconds(600);  ///< tcp_probe_interval: then larger ones are tried again
+    bool mtu_needs_evidence =
+        true;  ///< ICMP says less than what has got through: only once that is lost (RFC 5927 §7.2)
     // Acknowledging
     Duration delayed_ack_min = milliseconds(40);
     Duration delayed_ack_max = milliseconds(200);  ///< below MUST-40's 500 ms
@@ -102,8 +107,10 @@ struct TcpConfig {
         1000;  ///< tcp_challenge_ack_limit, a second for the host (RFC 5961 §7)
     Duration invalid_ack_interval = milliseconds(500);  ///< tcp_invalid_ratelimit
     // Buffers, bytes
-    std::uint32_t send_buffer = 4u << 20;           ///< tcp_wmem, greatest
-    std::uint32_t receive_buffer = 6u << 20;        ///< tcp_rmem, greatest
+    // Two windows of 300 ms at 1 Gbit/s, and as much as 16 bits scaled by 10 can offer: the unit of the window
+    // stays below a segment.
+    std::uint32_t send_buffer = 128u << 20;         ///< tcp_wmem, greatest
+    std::uint32_t receive_buffer = 65'535u << 10;   ///< tcp_rmem, greatest
     std::uint32_t initial_send_buffer = 64 * 1024;  ///< tcp_wmem, the second: grows with the window
     std::uint32_t initial_receive_window = 64 * 1024;
     bool window_autotuning = true;       ///< tcp_moderate_rcvbuf

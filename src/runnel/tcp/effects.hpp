@@ -55,7 +55,8 @@ struct Segment {
     std::uint32_t length;  ///< payload octets; shrinks when trimmed to the window
     std::uint64_t window;
     std::uint16_t gso_size;
-    bool fin;  ///< SEG.FIN, cleared when it is trimmed off
+    bool fin;               ///< SEG.FIN, cleared when it is trimmed off
+    std::uint8_t mark = 0;  ///< the two ECN bits of its IP header (ecn/ecn.hpp)
 
     [[nodiscard]] TcpFlags flags() const { return header.flags; }
     /// The sequence number after the segment's last (SEG.SEQ + SEG.LEN, with SYN and FIN).

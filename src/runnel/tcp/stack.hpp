@@ -41,6 +41,7 @@ struct OutgoingSegment {
     std::uint16_t gso_size = 0;  ///< 0: one segment
     std::uint8_t traffic_class = 0;
     std::uint8_t hop_limit = 64;
+    bool keep_cwr = false;  ///< AccECN: all pieces of a super-segment have its CWR bit
     Decision reason{};
 };
 

@@ -205,6 +205,7 @@ bool StackState::poll_transmit(Instant now, OutgoingSegment& out) {
         out.payload.clear();
         out.payload_size = 0;
         out.gso_size = 0;
+        out.keep_cwr = false;
         out.traffic_class = segment.traffic_class;
         out.hop_limit = segment.hop_limit != 0 ? segment.hop_limit : config_.hop_limit;
         out.reason = segment.reason;

@@ -36,18 +36,43 @@ void fill_telemetry(const Tcb& tcb, const TcpConfig& config, ConnectionStatus& s
     s.data_segments_received = t.data_segments_received;
     s.delivered = t.delivered;
     s.duplicates_reported = t.duplicates_reported;
-    s.reorderings = t.reorderings;
-    s.reordering = std::max<std::uint32_t>(t.reordering, config.duplicate_ack_threshold);
+    s.reorderings = tcb.rack.seen();
+    s.reordering = tcb.rack.threshold(config);
+    s.timeouts_total = t.timeouts;
+    s.probes_sent = t.tail_probes;
+    s.undone = t.undone;
+    s.recoveries = t.recoveries;
+    s.lost_total = t.lost;
+    s.pacing_rate = tcb.pacer.rate();
+    s.delivery_rate = tcb.rate.last_rate();
+    s.delivery_app_limited = tcb.rate.last_app_limited();
+    s.reordering_window = tcb.rack.window(tcb.rtt.min_rtt(), tcb.rtt.smoothed(), false, 0, config);
     s.out_of_order_received = t.out_of_order_received;
     s.spent = t.spent;
     s.busy_kind = t.kind;
     s.busy_since = t.since;
 }
 
+void fill_ecn(const Tcb& tcb, ConnectionStatus& s) {
+    if (tcb.ecn == nullptr) {
+        return;
+    }
+    const Ecn& ecn = *tcb.ecn;
+    s.has_ecn = ecn.mode != EcnMode::none;
+    s.has_accecn = ecn.accurate();
+    s.ecn_seen = ecn.seen;
+    s.accecn_option_seen = ecn.option_seen;
+    s.delivered_marked = ecn.delivered_marked;
+    s.received_marked = ecn.received_marked;
+    s.octets_received = ecn.received;
+    s.octets_delivered = ecn.delivered;
+}
+
 }  // namespace
 
 ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     ConnectionStatus s;
+    fill_ecn(tcb, s);
     s.tuple = tcb.tuple;
     s.state = tcb.state;
     s.handle = tcb.handle;
@@ -112,6 +137,8 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.out_of_order = tcb.reassembler.bytes();
     s.send_buffer = tcb.send_limit(config);
     s.receive_buffer = tcb.receive_limit;
+    s.receive_rtt = tcb.window.rtt();
+    s.receive_space = tcb.window.space();
     s.pinned = tcb.receive.pinned() + tcb.reassembler.pinned();
     return s;
 }

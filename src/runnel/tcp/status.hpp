@@ -8,6 +8,7 @@
 #include "runnel/base/slab.hpp"
 #include "runnel/base/time.hpp"
 #include "runnel/observe/decision.hpp"
+#include "runnel/tcp/ecn/ecn.hpp"
 #include "runnel/tcp/state.hpp"
 #include "runnel/wire/address.hpp"
 
@@ -135,6 +136,9 @@ struct ConnectionStatus {
     bool has_ecn = false, has_accecn = false;
     std::uint32_t delivered_marked = 0;  ///< segments that arrived marked CE at the peer
     std::uint32_t received_marked = 0;   ///< and here
+    bool ecn_seen = false;               ///< what the peer sends is ECN-capable
+    bool accecn_option_seen = false;
+    EcnOctets octets_received, octets_delivered;  ///< by mark, as AccECN counts them
     Limit limited_by = Limit::none;
     bool orphan = false;
     std::uint64_t last_event = 0;  ///< number of its newest record in the flight recorder
@@ -143,6 +147,8 @@ struct ConnectionStatus {
     std::uint64_t unsent = 0;                           ///< of `send_queue`, not sent even once
     std::uint64_t out_of_order = 0;                     ///< received beyond a gap
     std::uint32_t send_buffer = 0, receive_buffer = 0;  ///< how much the queues may hold now
+    Duration receive_rtt = {};        ///< the round trip as the receiver sees it; 0: not measured
+    std::uint32_t receive_space = 0;  ///< most octets read in one; 0: not measured
     std::uint64_t pinned = 0;   ///< memory that received data keeps, whole chunks
     std::uint32_t embryos = 0;  ///< of a listener: connections in SYN-RECEIVED
     bool peer_closed = false;   ///< the peer's FIN has come, everything before it too

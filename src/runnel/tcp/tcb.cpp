@@ -31,18 +31,23 @@ std::uint32_t Tcb::option_bytes() const {
             std::min(reassembler.ranges() + (duplicate_pending ? 1U : 0U), most);
         size += 4 + 8 * static_cast<std::uint32_t>(blocks);
     }
+    if (ecn != nullptr && ecn->must_send_option()) {
+        size += std::min<std::uint32_t>(12, 40 - size);  // three counters, or those that fit
+    }
     return size;
 }
 
-std::uint64_t Tcb::window_to_offer() const {
+std::uint64_t Tcb::window_free() const {
     const std::uint64_t used = receive.size();
     std::uint64_t free = receive_limit > used ? receive_limit - used : 0;
     if (user.window_clamp != 0) {
         free = std::min<std::uint64_t>(free, user.window_clamp);
     }
-    const std::uint64_t field_limit = std::uint64_t{65'535} << options.receive_scale;
-    return std::max(std::min(free, field_limit),
-                    rcv.wnd());  // what has been promised stays promised
+    return std::min(free, std::uint64_t{65'535} << options.receive_scale);
+}
+
+std::uint64_t Tcb::window_to_offer() const {
+    return std::max(window_free(), rcv.wnd());  // what has been promised stays promised
 }
 
 Duration Tcb::rto(const TcpConfig& config) const {
@@ -69,10 +74,32 @@ PathView Tcb::path_view(const TcpConfig& config, Instant now) const {
     path.selective_acks = options.sack;
     path.una = snd.una;
     path.nxt = snd.nxt;
-    path.window_limited = window_limited;
+    path.delivered = rate.delivered();
+    path.lost = rate.lost();
+    path.window_limited = window_use.limited(controller.window(), controller.in_slow_start());
+    path.app_limited = rate.app_limited();
+    path.paced = pacer.rate() != 0;
     path.recovering = recovery.state >= RecoveryState::recovery;
     path.after_timeout = recovery.state == RecoveryState::loss;
     return path;
+}
+
+void Tcb::update_pacing(const TcpConfig& config) {
+    if (const std::uint64_t own = controller.pacing_rate(); own != 0) {
+        pacer.set_rate(own);
+        return;
+    }
+    const auto round_trip = static_cast<std::uint64_t>(rtt.smoothed().ns);
+    if (!config.pacing || round_trip == 0) {
+        pacer.set_rate(0);
+        return;
+    }
+    // Faster than the window by so much that the window fills all the same, and doubles in slow start (Linux).
+    const std::uint32_t cwnd = std::max(controller.window(), in_flight());
+    const bool early = controller.window() < controller.threshold() / 2;
+    const std::uint64_t octets = std::uint64_t{cwnd} * send_mss(config) *
+                                 (early ? config.pacing_slow_start : config.pacing_avoidance);
+    pacer.set_rate(mul_div(octets, 10'000'000U, round_trip));
 }
 
 std::uint32_t Tcb::in_flight() const {

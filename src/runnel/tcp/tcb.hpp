@@ -8,10 +8,17 @@
 
 #include "runnel/base/time.hpp"
 #include "runnel/tcp/congestion/controller.hpp"
+#include "runnel/tcp/ecn/ecn.hpp"
 #include "runnel/tcp/open/fast_open.hpp"
+#include "runnel/tcp/path/mtu_search.hpp"
 #include "runnel/tcp/receive/ack_policy.hpp"
 #include "runnel/tcp/receive/reassembler.hpp"
 #include "runnel/tcp/receive/receive_buffer.hpp"
+#include "runnel/tcp/receive/window_tuner.hpp"
+#include "runnel/tcp/recovery/pacer.hpp"
+#include "runnel/tcp/recovery/rack.hpp"
+#include "runnel/tcp/recovery/rate_sampler.hpp"
+#include "runnel/tcp/recovery/recovery.hpp"
 #include "runnel/tcp/recovery/rtt_estimator.hpp"
 #include "runnel/tcp/send/retransmission_queue.hpp"
 #include "runnel/tcp/send/send_buffer.hpp"
@@ -72,27 +79,6 @@ struct NegotiatedOptions {
     Instant ts_recent_at;
 };
 
-enum class RecoveryState : std::uint8_t { open, disorder, recovery, loss };
-
-constexpr const char* to_string(RecoveryState s) {
-    switch (s) {
-        case RecoveryState::open: return "open";
-        case RecoveryState::disorder: return "disorder";
-        case RecoveryState::recovery: return "recovery";
-        case RecoveryState::loss: return "loss";
-    }
-    return "";
-}
-
-/// Where loss recovery stands (RFC 5681 §3.2, RFC 6582, RFC 6675).
-struct Recovery {
-    RecoveryState state = RecoveryState::open;
-    std::uint8_t duplicate_acks = 0;  ///< without SACK: segments that have left the network
-    std::uint8_t backoff = 0;         ///< doublings of the RTO since the last RTT sample
-    std::uint8_t timeouts = 0;  ///< of the retransmission timer since the last ACK of new data
-    Seq64 point;                ///< RecoveryPoint: recovery ends when this is acknowledged
-};
-
 struct Counters {
     std::uint64_t bytes_acked = 0, bytes_received = 0, bytes_retransmitted = 0;
     /// On the wire: a super-segment counts all its segments.
@@ -115,17 +101,26 @@ struct Tcb {
     RetransmissionQueue retransmission;
     ReceiveBuffer receive;
     Reassembler reassembler;
+    WindowTuner window;
     AckPolicy ack;
     RttEstimator rtt;
     Controller controller;
     Recovery recovery;
+    Rack rack;
+    RateSampler rate;
+    Pacer pacer;
+    WindowUse window_use;
     TimerTable timers;
     ConnectionOptions user;
     Counters counters;
     Telemetry telemetry;
+    std::unique_ptr<MtuSearch> mtu_search;  ///< once the path's MTU is in question
     std::unique_ptr<FastOpen> fast_open;  ///< until the handshake is over, and rarely
+    std::unique_ptr<Ecn> ecn;             ///< only where it was asked for or agreed on
 
     std::uint32_t path_mtu = 1500;
+    std::uint16_t acked_packet = 0;  ///< the largest IP packet that has got through
+    std::uint32_t send_room = 0;  ///< octets that the send buffer has grown to; 0: not yet
     std::uint32_t receive_limit =
         65'535;     ///< what the window may offer now; grows while the reader keeps up
     Seq64 fin_seq;  ///< the number of the peer's FIN once it is known to come
@@ -161,7 +156,6 @@ struct Tcb {
     bool override_hold : 1 = false;     ///< SWS/cork override timer fired: send what there is
     bool probe_due : 1 = false;         ///< the persist timer fired
     bool keepalive_due : 1 = false;
-    bool window_limited : 1 = false;  ///< the congestion window was full since the last ACK
     bool duplicate_pending : 1 = false;
     bool writer_waits : 1 = false;    ///< the user found no room; wake it when there is
     bool reset_due : 1 = false;       ///< a RST with our numbers is to be sent, then all is over
@@ -177,15 +171,19 @@ struct Tcb {
 
     /// Effective send MSS (RFC 9293 §3.7.1, MUST-16): payload octets of a segment with the usual options.
     [[nodiscard]] std::uint32_t send_mss(const TcpConfig& config) const;
-    /// Octets of options on every segment now: timestamps, and SACK blocks while there are any.
+    /// Octets of options on every segment now: timestamps, SACK blocks while there are any, counters of AccECN when
+    /// they are due.
     [[nodiscard]] std::uint32_t option_bytes() const;
     /// Data (without SYN and FIN) that waits for its first transmission.
     [[nodiscard]] std::uint64_t unsent() const { return distance(data_nxt(), send.end()); }
     /// SND.NXT as a position in the data: the SYN and FIN hold no data.
     [[nodiscard]] Seq64 data_nxt() const { return std::clamp(snd.nxt, send.begin(), send.end()); }
-    /// Greatest octets the send buffer holds, and those the window may ever offer.
+    /// Greatest octets the send buffer holds now, and those the window may ever offer.
     [[nodiscard]] std::uint32_t send_limit(const TcpConfig& config) const {
-        return user.send_buffer != 0 ? user.send_buffer : config.send_buffer;
+        if (user.send_buffer != 0 || !config.send_buffer_autotuning) {
+            return user.send_buffer != 0 ? user.send_buffer : config.send_buffer;
+        }
+        return std::min(std::max(send_room, config.initial_send_buffer), config.send_buffer);
     }
     [[nodiscard]] std::uint32_t receive_limit_max(const TcpConfig& config) const {
         return user.receive_buffer != 0 ? user.receive_buffer : config.receive_buffer;
@@ -198,12 +196,16 @@ struct Tcb {
     /// The sequence number our FIN has or will have.
     [[nodiscard]] Seq64 own_fin() const { return send.end(); }
     [[nodiscard]] bool fin_acked() const { return fin_sent && snd.una > own_fin(); }
-    /// The receive window that memory and the reader allow now, before it is rounded for the wire.
+    /// The room that memory and the reader leave now.
+    [[nodiscard]] std::uint64_t window_free() const;
+    /// The receive window, before it is rounded for the wire: that room, and what was promised.
     [[nodiscard]] std::uint64_t window_to_offer() const;
     /// The retransmission timeout with its backoff.
     [[nodiscard]] Duration rto(const TcpConfig& config) const;
     /// What a controller may know.
     [[nodiscard]] PathView path_view(const TcpConfig& config, Instant now) const;
+    /// The rate at which to send follows the window and the round trip.
+    void update_pacing(const TcpConfig& config);
     /// Segments in the network as recovery sees it.
     [[nodiscard]] std::uint32_t in_flight() const;
     /// SACK blocks that a segment has room for beside its other options (RFC 2018 §3).
@@ -211,7 +213,9 @@ struct Tcb {
         if (md5 != nullptr) {
             return options.timestamps ? 0 : 2;
         }
-        return options.timestamps ? 3 : 4;
+        // Two counters of AccECN take the place of a block.
+        const std::size_t most = options.timestamps ? 3 : 4;
+        return ecn != nullptr && ecn->must_send_option() ? most - 1 : most;
     }
     /// Gives back what is empty and kept for the next burst (DESIGN §4, lean when idle).
     void release_idle_storage() {

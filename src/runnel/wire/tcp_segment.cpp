@@ -17,11 +17,13 @@ constexpr std::size_t kMaxOptionBytes = 40;
 // RFC 9293 §3.2, RFC 2018, RFC 7323.
 constexpr std::uint8_t kOptionEnd = 0, kOptionNop = 1, kOptionMss = 2, kOptionWindowScale = 3,
                        kOptionSackPermitted = 4, kOptionSack = 5, kOptionTimestamps = 8,
-                       kOptionMd5 = 19, kOptionFastOpen = 34,
-                       kOptionExperiment = 254;  // RFC 7413, RFC 6994
+                       kOptionMd5 = 19, kOptionFastOpen = 34, kOptionAccurateEcn0 = 172,
+                       kOptionAccurateEcn1 = 174,  // RFC 9768
+    kOptionExperiment = 254;                       // RFC 7413, RFC 6994
 constexpr std::uint16_t kFastOpenMagic = 0xf989;
 constexpr std::uint8_t kMssLength = 4, kWindowScaleLength = 3, kSackPermittedLength = 2,
                        kSackBlockLength = 8, kTimestampsLength = 10, kMd5Length = 18;
+constexpr std::size_t kEcnCounterSize = 3;
 // NOP NOP TS: what nearly every segment of an established connection carries, alone (RFC 7323 §A).
 constexpr std::uint32_t kAlignedTimestamps = 0x0101'080a;
 constexpr std::size_t kAlignedTimestampsSize = 12;
@@ -49,6 +51,17 @@ void read_fast_open(ByteReader option, std::size_t size, bool experimental, TcpO
     found.size = static_cast<std::uint8_t>(size);
     found.experimental = experimental;
     options.fast_open = found;
+}
+
+// RFC 9768 §3.2.3: none to three counters of three octets; what follows them belongs to a later version.
+void read_accurate_ecn(ByteReader option, std::size_t size, bool ect1_first, TcpOptions& options) {
+    AccurateEcnOption& found = options.accurate_ecn.emplace();
+    found.ect1_first = ect1_first;
+    found.size = static_cast<std::uint8_t>(std::min<std::size_t>(size / kEcnCounterSize, 3));
+    for (std::size_t i = 0; i < found.size; ++i) {
+        const std::uint32_t high = option.u8();
+        found.counters[i] = high << 16 | option.u16();
+    }
 }
 
 // An option whose length is not the one its kind has is skipped, as one that isn't understood.
@@ -97,6 +110,10 @@ void read_option(std::uint8_t kind, std::uint8_t length, Bytes body, bool syn,
             if (syn && length >= 4 && option.u16() == kFastOpenMagic) {
                 read_fast_open(option, length - 4U, true, options);
             }
+            break;
+        case kOptionAccurateEcn0:
+        case kOptionAccurateEcn1:
+            read_accurate_ecn(option, length - 2U, kind == kOptionAccurateEcn1, options);
             break;
         default:  // RFC 9293 §3.1 MUST-6: ignore options that are not implemented
             break;
@@ -195,6 +212,23 @@ void write_fast_open(const FastOpenOption& option, ByteWriter& writer) {
     }
 }
 
+std::size_t accurate_ecn_length(const AccurateEcnOption& option) {
+    return 2 + kEcnCounterSize * option.size;
+}
+
+void write_accurate_ecn(const AccurateEcnOption& option, ByteWriter& writer) {
+    const std::size_t length = accurate_ecn_length(option);
+    for (std::size_t pad = length; pad % 4 != 0; ++pad) {
+        writer.u8(kOptionNop);
+    }
+    writer.u8(option.ect1_first ? kOptionAccurateEcn1 : kOptionAccurateEcn0);
+    writer.u8(static_cast<std::uint8_t>(length));
+    for (std::size_t i = 0; i < option.size; ++i) {
+        writer.u8(static_cast<std::uint8_t>(option.counters[i] >> 16));
+        writer.u16(static_cast<std::uint16_t>(option.counters[i]));
+    }
+}
+
 }  // namespace
 
 std::size_t tcp_options_size(const TcpOptions& options) {
@@ -215,6 +249,9 @@ std::size_t tcp_options_size(const TcpOptions& options) {
     }
     if (options.fast_open) {
         size += (fast_open_length(*options.fast_open) + 3) / 4 * 4;
+    }
+    if (options.accurate_ecn) {
+        size += (accurate_ecn_length(*options.accurate_ecn) + 3) / 4 * 4;
     }
     return size;
 }
@@ -278,6 +315,9 @@ std::size_t emit_tcp(const TcpHeader& header, MutableBytes out) {
     }
     if (options.fast_open) {
         write_fast_open(*options.fast_open, writer);
+    }
+    if (options.accurate_ecn) {
+        write_accurate_ecn(*options.accurate_ecn, writer);
     }
     RUNNEL_CHECK(writer.ok() && writer.position() == size);
     return size;

@@ -59,6 +59,15 @@ struct FastOpenOption {
     [[nodiscard]] Bytes cookie() const { return Bytes(octets).first(size); }
 };
 
+/// AccECN (RFC 9768 §3.2.3): octets by the mark they came with, modulo 2^24.
+struct AccurateEcnOption {
+    bool ect1_first = false;  ///< kind 174: ECT(1), CE, ECT(0); else kind 172: ECT(0), CE, ECT(1)
+    std::uint8_t size = 0;    ///< counters there are, 0..3: the last ones may be left out
+    std::array<std::uint32_t, 3> counters{};  ///< in the order on the wire
+
+    constexpr bool operator==(const AccurateEcnOption&) const = default;
+};
+
 struct TcpOptions {
     std::optional<std::uint16_t> mss;                    ///< RFC 9293 §3.7.1, only with SYN
     std::optional<std::uint8_t> window_scale;            ///< RFC 7323 §2.2, as sent (may exceed 14)
@@ -67,6 +76,7 @@ struct TcpOptions {
     boost::container::static_vector<SackBlock, 4> sack;  ///< RFC 2018 §3, most recent first
     std::optional<Md5Digest> md5;                        ///< RFC 2385 §3.0
     std::optional<FastOpenOption> fast_open;             ///< RFC 7413, only with SYN
+    std::optional<AccurateEcnOption> accurate_ecn;       ///< RFC 9768
 };
 
 /// The header of a segment. SEG.LEN counts SYN and FIN too; payload length is kept beside it.

@@ -222,6 +222,7 @@ TEST_F(Md5Sockets, BothHaveTheKey) {
         << "no room for timestamps";
     const SocketId server = *sockets.accept(listening, now());
     std::string text(300'000, 'x');
+    EXPECT_TRUE(sockets.set_option(client, SocketOption::send_buffer, 400'000, now()));
     EXPECT_TRUE(sockets.send(client, as_bytes(text), {}, now()));
     std::size_t got = 0;
     for (int i = 0; i < 1000 && got < text.size(); ++i) {

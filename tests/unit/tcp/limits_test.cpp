@@ -43,7 +43,7 @@ TEST(Limits, OfASender) {
     EXPECT_EQ(SendBuffer::kMaxSlices, 16'384u);
     EXPECT_EQ(SendBuffer::kReserveShift, 2u);
     EXPECT_EQ(RetransmissionQueue::kMaxRecords, 4096u);
-    EXPECT_EQ(RetransmissionQueue::kMaxSent, 16'384u);
+    EXPECT_EQ(RetransmissionQueue::kMaxSent, 65'536u);
     EXPECT_EQ(kMaxSuperSegment, 65'415u);
     EXPECT_EQ(kMaxWindowSegments, 16'777'216u);
 }

@@ -62,7 +62,7 @@ TEST_F(Queue, WhatWasSentAtOneTimeIsOneRecord) {
     counts(4, 0, 0, 0);
     send(1400, 1401, kStart + milliseconds(1), true);
     send(1401, 1501, kStart + milliseconds(1));
-    queue.mark_all_lost();
+    (void)queue.mark_all_lost();
     EXPECT_EQ(first_lost(), Range(1000, 1300));
 }
 
@@ -102,8 +102,8 @@ TEST_F(Queue, SynAndFinAreNoOctets) {
 TEST_F(Queue, KarnsRule) {
     send(1000, 1100, kStart);
     send(1100, 1200, kStart + milliseconds(1));
-    EXPECT_EQ(queue.mark_first_lost(), 1u);
-    queue.retransmitted(100, 100, kStart + milliseconds(50));
+    EXPECT_EQ(queue.mark_first_lost().segments, 1u);
+    (void)queue.retransmitted(100, 100, kStart + milliseconds(50), {});
     const AckSummary both = acknowledge(1200, kStart + milliseconds(60));
     EXPECT_TRUE(both.retransmitted_acked);
     EXPECT_EQ(both.rtt.ns, 0) << "a part of it was sent twice: whose answer is this?";
@@ -126,19 +126,19 @@ TEST_F(Queue, LostIsWhatHasThreeSackedAbove) {
     send(1000, 2000, kStart);
     (void)sack(1300, 1400, kStart);
     (void)sack(1500, 1600, kStart);
-    EXPECT_EQ(queue.mark_lost_below_sacked(3), 0u);
+    EXPECT_EQ(queue.mark_lost_below_sacked(3).segments, 0u);
     (void)sack(1700, 1800, kStart);
-    EXPECT_EQ(queue.mark_lost_below_sacked(3), 3u) << "[1000, 1300)";
-    EXPECT_EQ(queue.mark_lost_below_sacked(3), 0u) << "and no more";
+    EXPECT_EQ(queue.mark_lost_below_sacked(3).segments, 3u) << "[1000, 1300)";
+    EXPECT_EQ(queue.mark_lost_below_sacked(3).segments, 0u) << "and no more";
     counts(10, 3, 3, 0);
     EXPECT_EQ(first_lost(), Range(1000, 1300));
-    queue.retransmitted(100, 100, kStart + milliseconds(3));
+    (void)queue.retransmitted(100, 100, kStart + milliseconds(3), {});
     counts(10, 3, 3, 1);
     EXPECT_EQ(first_lost(), Range(1100, 1300));
-    queue.retransmitted(200, 100, kStart + milliseconds(3));
+    (void)queue.retransmitted(200, 100, kStart + milliseconds(3), {});
     counts(10, 3, 3, 3);
     EXPECT_EQ(queue.first_lost(), nullptr);
-    EXPECT_EQ(queue.mark_lost_below_sacked(3), 0u) << "on its way a second time";
+    EXPECT_EQ(queue.mark_lost_below_sacked(3).segments, 0u) << "on its way a second time";
     (void)sack(1000, 1100, kStart + milliseconds(4));
     counts(10, 4, 2, 2);
 }
@@ -146,25 +146,25 @@ TEST_F(Queue, LostIsWhatHasThreeSackedAbove) {
 TEST_F(Queue, TheFirstUnsackedOneIsLostOnce) {
     send(1000, 1500, kStart);
     (void)sack(1000, 1100, kStart);
-    EXPECT_EQ(queue.mark_first_lost(), 1u);
+    EXPECT_EQ(queue.mark_first_lost().segments, 1u);
     EXPECT_EQ(first_lost(), Range(1100, 1200));
-    EXPECT_EQ(queue.mark_first_lost(), 0u);
-    queue.retransmitted(100, 100, kStart);
-    EXPECT_EQ(queue.mark_first_lost(), 0u) << "its retransmission is out";
+    EXPECT_EQ(queue.mark_first_lost().segments, 0u);
+    (void)queue.retransmitted(100, 100, kStart, {});
+    EXPECT_EQ(queue.mark_first_lost().segments, 0u) << "its retransmission is out";
     counts(5, 1, 1, 1);
 }
 
 TEST_F(Queue, ATimeoutLosesAllButWhatIsSacked) {
     send(1000, 1500, kStart);
     (void)sack(1200, 1300, kStart);
-    EXPECT_EQ(queue.mark_first_lost(), 1u);
-    queue.retransmitted(100, 100, kStart);
-    queue.mark_all_lost();
+    EXPECT_EQ(queue.mark_first_lost().segments, 1u);
+    (void)queue.retransmitted(100, 100, kStart, {});
+    (void)queue.mark_all_lost();
     counts(5, 1, 4, 0);
     EXPECT_EQ(first_lost(), Range(1000, 1100));
     queue.forget_sacked();
     counts(5, 0, 4, 0);
-    queue.mark_all_lost();
+    (void)queue.mark_all_lost();
     counts(5, 0, 5, 0);
 }
 
@@ -179,7 +179,7 @@ TEST_F(Queue, ASmallerPathLosesTheLargeOnes) {
     queue.mark_oversized_lost(99);
     counts(4, 1, 2, 0);
     EXPECT_EQ(first_lost(), Range(1000, 1200));
-    queue.retransmitted(200, 50, kStart);
+    (void)queue.retransmitted(200, 50, kStart, {});
     EXPECT_EQ(queue.segments_out(), 6u) << "four of 50 octets now";
 }
 

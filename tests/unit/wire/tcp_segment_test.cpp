@@ -19,7 +19,7 @@ namespace {
 bool same(const TcpOptions& a, const TcpOptions& b) {
     return a.mss == b.mss && a.window_scale == b.window_scale &&
            a.sack_permitted == b.sack_permitted && a.timestamps == b.timestamps &&
-           a.sack == b.sack && a.fast_open == b.fast_open;
+           a.sack == b.sack && a.fast_open == b.fast_open && a.accurate_ecn == b.accurate_ecn;
 }
 
 bool same(const TcpHeader& a, const TcpHeader& b) {
@@ -268,6 +268,39 @@ TEST(TcpSegment, FastOpenStandsLastAndFillsItsWord) {
     EXPECT_EQ(emit_tcp(header, out), 60U) << "the longest of all fits";
 }
 
+// RFC 9768 §3.2.3: none to three counters, in two orders.
+TEST(TcpSegment, AccurateEcn) {
+    const auto read = [](std::string_view options) {
+        return parse_tcp(with_options(options, false)).header.options.accurate_ecn;
+    };
+    EXPECT_EQ(read("ac0b 000001 000002 ffffff"), (AccurateEcnOption{false, 3, {1, 2, 0xff'ffff}}));
+    EXPECT_EQ(read("ae0b 010203 000000 000001"), (AccurateEcnOption{true, 3, {0x01'0203, 0, 1}}));
+    EXPECT_EQ(read("ac08 000001 000002"), (AccurateEcnOption{false, 2, {1, 2, 0}}));
+    EXPECT_EQ(read("ae05 000009"), (AccurateEcnOption{true, 1, {9, 0, 0}}));
+    EXPECT_EQ(read("ac02"), AccurateEcnOption{});
+    // A length of another version: what is known of it counts, and nothing is read beyond it.
+    EXPECT_EQ(read("ac07 000001 ffff"), (AccurateEcnOption{false, 1, {1, 0, 0}}));
+    EXPECT_EQ(read("ac0c 000001 000002 000003 ff"), (AccurateEcnOption{false, 3, {1, 2, 3}}));
+    EXPECT_FALSE(read("ad0b 000001 000002 000003"));
+    EXPECT_EQ(parse_tcp(with_options("ac0b 0000")).error, TcpParseError::bad_option_length);
+}
+
+TEST(TcpSegment, AccurateEcnEndsOnAWord) {
+    TcpHeader header;
+    std::array<std::byte, 60> out{};
+    header.options.accurate_ecn = AccurateEcnOption{true, 3, {1, 2, 3}};
+    ASSERT_EQ(emit_tcp(header, out), 32U);
+    const auto three = hex("01ae0b00 00010000 02000003");
+    EXPECT_TRUE(std::equal(three.begin(), three.end(), out.begin() + 20));
+    header.options.accurate_ecn->size = 2;
+    EXPECT_EQ(emit_tcp(header, out), 28U);
+    header.options.accurate_ecn->size = 1;
+    EXPECT_EQ(emit_tcp(header, out), 28U);
+    header.flags.bits = TcpFlags::kAe | TcpFlags::kAck;
+    (void)emit_tcp(header, out);
+    EXPECT_EQ(parse_tcp(out).header.flags, header.flags) << "the ninth flag";
+}
+
 TEST(TcpSegmentDeathTest, OptionsThatDoNotFit) {
     TcpHeader header;
     header.options.timestamps = TcpTimestamps{};
@@ -317,6 +350,14 @@ TcpHeader any_header() {
         for (std::size_t i = 0; i < blocks; ++i) {
             const SeqNum left{*rc::gen::arbitrary<std::uint32_t>()};
             options.sack.push_back({left, left + 1448});
+        }
+        if (blocks < 2 && *rc::gen::arbitrary<bool>()) {
+            AccurateEcnOption& ecn = options.accurate_ecn.emplace();
+            ecn.ect1_first = *rc::gen::arbitrary<bool>();
+            ecn.size = *rc::gen::inRange<std::uint8_t>(0, 4);
+            for (unsigned i = 0; i < ecn.size; ++i) {
+                ecn.counters[i] = *rc::gen::inRange<std::uint32_t>(0, 0x100'0000);
+            }
         }
     }
     return header;

@@ -25,6 +25,7 @@ std::string_view congestion_state(const tcp::Tcb& tcb) {
         case tcp::RecoveryState::open:
         case tcp::RecoveryState::disorder:
             return tcb.controller.in_slow_start() ? "slow_start" : "congestion_avoidance";
+        case tcp::RecoveryState::cwr:
         case tcp::RecoveryState::recovery:
         case tcp::RecoveryState::loss: return to_string(tcb.recovery.state);
     }

@@ -11,9 +11,13 @@ void cwnd_bounds(const Look& look) {
         return look.fails(Check::cwnd_bounds, "the congestion window leaves its bounds",
                           {{"cwnd", window}, {"ssthresh", controller.threshold()}});
     }
-    // Segments are counted by their numbers; the FIN's own may count as one more.
+    // Segments are counted by their numbers; the FIN's own may count as one more. A tail-loss probe of new data goes
+    // whatever the window (RFC 8985 §7.3).
+    const tcp::Aftermath& aftermath = look.tcb.recovery.aftermath;
+    const bool probe = aftermath.probed && !aftermath.probe_again &&
+                       aftermath.probe_end == look.tcb.snd.nxt;
     const std::uint32_t most = window + (look.tcb.fin_sent ? 1 : 0);
-    if (look.seen.new_data && look.tcb.in_flight() > most) {
+    if (look.seen.new_data && !probe && look.tcb.in_flight() > most) {
         look.fails(Check::cwnd_bounds, "new data was sent beyond the congestion window",
                    {{"in flight", look.tcb.in_flight()}, {"cwnd", window}});
     }

@@ -1,31 +1,29 @@
-// Outstanding data implies exactly one of the loss timers (RFC 6298 §5.1; PTO and RACK's reordering timer
-// join the list when they come), which comes within the greatest RTO.
+// Outstanding data implies the retransmission timer (RFC 6298 §5.1), which comes within the greatest RTO. A tail-loss
+// probe or RACK's look for what was overtaken comes before it, one of the two, and only while data is outstanding
+// (RFC 8985 §8).
 #include "runnel/sim/check/look.hpp"
 
 namespace runnel::sim::check {
-
-namespace {
-constexpr std::array kLossTimers = {tcp::Timer::retransmit};
-}
 
 void loss_timer(const Look& look) {
     const tcp::Tcb& tcb = look.tcb;
     if (tcb.detached) {
         return;
     }
-    unsigned armed = 0;
-    Instant deadline = Instant::never();
-    for (const tcp::Timer timer : kLossTimers) {
-        armed += tcb.timers.armed(timer) ? 1U : 0U;
-        deadline = std::min(deadline, tcb.timers.deadline(timer));
-    }
+    const Instant deadline = tcb.timers.deadline(tcp::Timer::retransmit);
+    const bool probe = tcb.timers.armed(tcp::Timer::loss_probe);
+    const bool reorder = tcb.timers.armed(tcp::Timer::reorder);
     const bool outstanding = !tcb.retransmission.empty();
-    if (armed != (outstanding ? 1U : 0U)) {
+    if (deadline.is_never() == outstanding) {
         return look.fails(Check::loss_timer,
-                          outstanding
-                              ? "something is outstanding, and not exactly one loss timer runs"
-                              : "nothing is outstanding, and a loss timer runs",
-                          {{"armed", armed}, {"SND.UNA", tcb.snd.una.value}});
+                          outstanding ? "something is outstanding, and no retransmission timer runs"
+                                      : "nothing is outstanding, and a loss timer runs",
+                          {{"SND.UNA", tcb.snd.una.value}});
+    }
+    if ((probe && reorder) || (!outstanding && (probe || reorder)) ||
+        (probe && tcb.timers.deadline(tcp::Timer::loss_probe) > deadline)) {
+        return look.fails(Check::loss_timer, "a timer of RACK-TLP runs when it should not",
+                          {{"probe", probe}, {"reorder", reorder}});
     }
     if (outstanding && deadline > look.local + look.config.rto_max) {
         look.fails(Check::loss_timer, "the loss timer runs longer than the greatest RTO",

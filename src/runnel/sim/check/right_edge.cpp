@@ -1,4 +1,5 @@
-// Our right edge never retreats (RFC 9293 §3.8.6, SHLD-14).
+// Our right edge never retreats (RFC 9293 §3.8.6, SHLD-14), except by less than a unit of the window, which scaling
+// can't say (RFC 7323 §2.4).
 #include "runnel/sim/check/look.hpp"
 
 namespace runnel::sim::check {
@@ -14,7 +15,8 @@ void right_edge(const Look& look, const Packet& sent) {
     const tcp::Seq64 edge = ack + (std::uint64_t{sent.tcp.window} << scale);
     // The window of a SYN is not scaled (RFC 7323 §2.2): sent again, it says as much as it can.
     const bool can_say_no_more = sent.tcp.flags.syn() && sent.tcp.window == 0xffff;
-    if (seen.ack_sent && edge < seen.edge && !can_say_no_more) {
+    const std::uint64_t unsaid = (std::uint64_t{1} << scale) - 1;
+    if (seen.ack_sent && edge + unsaid < seen.edge && !can_say_no_more) {
         look.fails(Check::right_edge, "the right edge has retreated",
                    {{"edge", edge.value}, {"before", seen.edge.value}});
     }

@@ -3,19 +3,21 @@
 #include <algorithm>
 
 #include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/ecn/steps.hpp"
+#include "runnel/tcp/timeouts/timeouts.hpp"
 
 namespace runnel::tcp {
 
 namespace {
 
-/// RFC 2883 §4: is the first block about something already acknowledged, or inside the second?
-bool is_duplicate_sack(const Tcb& tcb, const TcpOptions& options) {
+/// RFC 2883 §4: is the first block about something that this very ACK acknowledges, or inside the second?
+bool is_duplicate_sack(const Tcb& tcb, Seq64 ack, const TcpOptions& options) {
     if (options.sack.empty()) {
         return false;
     }
     const Seq64 left = unwrap(options.sack[0].left, tcb.snd.una);
     const Seq64 right = unwrap(options.sack[0].right, tcb.snd.una);
-    if (left < right && right <= tcb.snd.una) {
+    if (left < right && right <= ack) {
         return true;
     }
     if (options.sack.size() < 2) {
@@ -26,18 +28,36 @@ bool is_duplicate_sack(const Tcb& tcb, const TcpOptions& options) {
     return outer_left <= left && right <= outer_right;
 }
 
+/// A D-SACK: something of ours has arrived twice. RFC 3708 counts them against our retransmissions, and RACK's window
+/// was too short.
+void take_duplicate(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
+    const SackBlock& block = segment.header.options.sack[0];
+    effects.decide(tcb, Decision::tcp_note_duplicate_sack, segment);
+    const auto octets = static_cast<std::uint32_t>(block.right.offset_from(block.left));
+    const std::uint32_t mss = tcb.send_mss(effects.config());
+    const std::uint32_t segments = std::max((octets + mss - 1) / mss, 1U);
+    tcb.telemetry.duplicates_reported += segments;
+    summary.duplicate_sack = true;
+    Aftermath& aftermath = tcb.recovery.aftermath;
+    const Seq64 right = unwrap(block.right, tcb.snd.una);
+    if (aftermath.undo && aftermath.undo_waits > 0 && right > aftermath.undo_from) {
+        aftermath.undo_waits =
+            std::max(aftermath.undo_waits - static_cast<std::int32_t>(segments), 0);
+    }
+    const bool of_probe = aftermath.probed && right == aftermath.probe_end;
+    if (!of_probe) {
+        tcb.rack.on_duplicate(tcb.snd.una, tcb.snd.nxt);
+    }
+}
+
 void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     const TcpOptions& options = segment.header.options;
     if (!tcb.options.sack || options.sack.empty()) {
         return;
     }
-    const bool duplicate = is_duplicate_sack(tcb, options);
+    const bool duplicate = is_duplicate_sack(tcb, segment.ack, options);
     if (duplicate) {
-        effects.decide(tcb, Decision::tcp_note_duplicate_sack, segment);
-        const auto octets =
-            static_cast<std::uint32_t>(options.sack[0].right.offset_from(options.sack[0].left));
-        const std::uint32_t mss = tcb.send_mss(effects.config());
-        tcb.telemetry.duplicates_reported += std::max((octets + mss - 1) / mss, 1U);
+        take_duplicate(tcb, segment, summary, effects);
     }
     for (std::size_t i = duplicate ? 1 : 0; i < options.sack.size(); ++i) {
         const Seq64 left = unwrap(options.sack[i].left, tcb.snd.una);
@@ -47,6 +67,31 @@ void take_sack(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& e
             continue;
         }
         tcb.retransmission.mark_sacked(left, right, summary, effects.now);
+    }
+}
+
+/// Counts duplicate ACKs where SACK doesn't tell more (RFC 5681 §3.2): each is a segment that has arrived.
+void count_duplicates(Tcb& tcb, AckSummary& summary) {
+    if (tcb.options.sack) {
+        return;
+    }
+    std::uint8_t& count = tcb.recovery.duplicate_acks;
+    if (tcb.recovery.state == RecoveryState::loss) {
+        count = 0;  // they are about what was in flight before the timeout and is sent again anyway
+    } else if (summary.is_duplicate) {
+        const std::uint32_t most = std::min(tcb.retransmission.segments_out(), 255U);
+        if (count < most) {
+            ++count;
+            summary.delivered = 1;
+        }
+    } else if (summary.advanced) {
+        // What duplicates have told of is not new.
+        summary.delivered = std::max(summary.segments_acked, count + 1U) - count;
+        // A partial ACK deflates by what it acknowledges, less the segment it asks for (RFC 6582 §3.2).
+        const std::uint32_t less = summary.segments_acked > 0 ? summary.segments_acked - 1 : 0;
+        count = tcb.recovery.state == RecoveryState::recovery && count > less
+                    ? static_cast<std::uint8_t>(count - less)
+                    : std::uint8_t{0};
     }
 }
 
@@ -67,12 +112,12 @@ void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& ef
     }
 }
 
-/// Linux's two looks at reordering: what was sent once is sacked, or acknowledged, below what was sacked
-/// before. Only observers read it.
+/// RFC 8985 §6.2 step 3, Linux's two looks at reordering: what was sent once is sacked, or acknowledged, below what was
+/// sacked before.
 void note_reordering(Tcb& tcb, const AckSummary& summary, Seq64 highest, const TcpConfig& config) {
     if (summary.first_original < highest) {
-        tcb.telemetry.note_reordering(distance(summary.first_original, highest),
-                                      tcb.send_mss(config));
+        tcb.rack.on_reordering(distance(summary.first_original, highest), tcb.send_mss(config),
+                               config);
     }
 }
 
@@ -97,99 +142,10 @@ void release(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
     }
 }
 
-void enter_recovery(Tcb& tcb, const Segment& segment, Effects& effects) {
-    effects.decide(tcb, Decision::tcp_note_fast_recovery, segment,
-                   tcb.retransmission.segments_lost());
-    // FlightSize of RFC 5681 equation 4: all that is unacknowledged.
-    tcb.controller.reduce(CongestionEvent::loss, tcb.path_view(effects.config(), effects.now));
-    tcb.controller.finish_reduction();
-    tcb.recovery.state = RecoveryState::recovery;
-    tcb.recovery.point = tcb.snd.nxt;
-}
-
-void leave_recovery(Tcb& tcb, const Segment& segment, Effects& effects) {
-    effects.decide(tcb, Decision::tcp_note_recovered, segment);
-    if (tcb.recovery.state == RecoveryState::recovery) {
-        tcb.recovery.duplicate_acks = 0;
-        tcb.controller.set_window(
-            std::min(tcb.controller.threshold(), std::max(tcb.in_flight(), 1U) + 1));
-    }
-    tcb.recovery.state = RecoveryState::open;
-    tcb.recovery.duplicate_acks = 0;
-}
-
-/// Counts duplicate ACKs where SACK doesn't tell more (RFC 5681 §3.2).
-void count_duplicates(Tcb& tcb, const AckSummary& summary) {
-    if (tcb.options.sack) {
-        return;
-    }
-    std::uint8_t& count = tcb.recovery.duplicate_acks;
-    if (tcb.recovery.state == RecoveryState::loss) {
-        count = 0;  // they are about what was in flight before the timeout and is sent again anyway
-    } else if (summary.is_duplicate) {
-        const std::uint32_t most = std::min(tcb.retransmission.segments_out(), 255U);
-        if (count < most) {
-            ++count;
-        }
-    } else if (summary.advanced) {
-        // A partial ACK deflates by what it acknowledges, less the segment it asks for (RFC 6582 §3.2).
-        const std::uint32_t less = summary.segments_acked > 0 ? summary.segments_acked - 1 : 0;
-        count = tcb.recovery.state == RecoveryState::recovery && count > less
-                    ? static_cast<std::uint8_t>(count - less)
-                    : std::uint8_t{0};
-    }
-}
-
-/// Which of what we sent must be taken as lost now.
-void detect_loss(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
-    const std::uint32_t threshold = effects.config().duplicate_ack_threshold;
-    Recovery& recovery = tcb.recovery;
-    const bool acked = summary.advanced;
-    if (recovery.state == RecoveryState::recovery || recovery.state == RecoveryState::loss) {
-        if (tcb.snd.una >= recovery.point) {
-            leave_recovery(tcb, segment, effects);
-        } else if (acked && recovery.state == RecoveryState::recovery) {
-            // RFC 6582 §3.2, partial ACK: the segment it stops at is lost as well. With SACK only if it has had a
-            // round trip's time: what made us recover may just have been overtaken, and the ACK cover it all.
-            const Instant latest =
-                tcb.options.sack ? effects.now - tcb.rtt.smoothed() : Instant::never();
-            summary.segments_lost += tcb.retransmission.mark_first_lost(latest);
-        }
-    }
-    if (tcb.retransmission.empty()) {
-        if (recovery.state == RecoveryState::disorder) {
-            recovery.state = RecoveryState::open;
-        }
-        recovery.duplicate_acks = 0;
-        return;
-    }
-    if (tcb.options.sack) {
-        summary.segments_lost += tcb.retransmission.mark_lost_below_sacked(threshold);
-    } else if (recovery.duplicate_acks >= threshold && recovery.state < RecoveryState::recovery &&
-               tcb.snd.una > recovery.point) {
-        // RFC 6582 §4.1: not for duplicates of what a timeout sent again.
-        summary.segments_lost += tcb.retransmission.mark_first_lost();
-    }
-    if (recovery.state < RecoveryState::recovery) {
-        if (summary.segments_lost > 0) {
-            enter_recovery(tcb, segment, effects);
-        } else {
-            const bool disorder =
-                tcb.retransmission.segments_sacked() > 0 || recovery.duplicate_acks > 0;
-            recovery.state = disorder ? RecoveryState::disorder : RecoveryState::open;
-        }
-    }
-}
-
-/// An initial window that RFC 5681 would not allow is RFC 6928's, and goes with later rules throughout.
-bool by_rfc6928(const TcpConfig& config) {
-    return config.initial_window_segments > 4;
-}
-
 /// What the handshake says about the initial window.
 void limit_initial_window(Tcb& tcb, const TcpConfig& config) {
     // 5681-M4: a lost SYN or SYN,ACK, start with one segment; RFC 6928 §2, for its larger windows: two of them.
-    const bool rfc6928 = by_rfc6928(config);
+    const bool rfc6928 = config.initial_window_segments > 4;
     if (tcb.syn_transmissions > (rfc6928 ? 2 : 1)) {
         tcb.controller.limit_window(1);
     } else if (!rfc6928 && tcb.send_mss(config) > 2190) {
@@ -197,20 +153,29 @@ void limit_initial_window(Tcb& tcb, const TcpConfig& config) {
     }
 }
 
-void grow_window(Tcb& tcb, AckSummary summary, const TcpConfig& config, Instant now) {
-    // 5681-M3: the SYN is no segment here.
-    if (summary.segments_acked == 0 || tcb.recovery.state == RecoveryState::recovery) {
+/// RFC 6298 §5.2 and §5.3: all acknowledged, off; new data acknowledged, start again.
+void restart_timer(Tcb& tcb, Effects& effects) {
+    const TcpConfig& config = effects.config();
+    const RetransmissionQueue& queue = tcb.retransmission;
+    if (queue.empty()) {
+        tcb.timers.cancel(Timer::retransmit);
+        tcb.timers.cancel(Timer::loss_probe);
+        tcb.timers.cancel(Timer::reorder);
+        tcb.timers.cancel(Timer::pacing);
+        tcb.pacer.rest();
         return;
     }
-    // RFC 7661's point, as Linux has it: a window that isn't used doesn't grow.
-    const bool used = tcb.window_limited || (tcb.controller.in_slow_start() &&
-                                             tcb.controller.window() < 2 * summary.flight_before);
-    if (used) {
-        if (!by_rfc6928(config) && tcb.controller.in_slow_start()) {
-            summary.segments_acked = 1;  // RFC 5681 §3.1, 5681-M1: at most SMSS for each ACK
-        }
-        tcb.controller.on_ack(summary, tcb.path_view(config, now));
+    Duration timeout = tcb.rto(config);
+    if (queue.front().sacked) {
+        // The peer has thrown away what it had sacked, or is about to say more: soon it must be sent again (Linux).
+        timeout = std::min(timeout, std::max(tcb.rtt.smoothed() / 2, milliseconds(10)));
+    } else if (config.rto_restart && queue.segments_out() < 4 && tcb.unsent() == 0) {
+        // RFC 7765 §4: too few for fast retransmit; the time that the oldest has waited counts.
+        const Duration waited = effects.now - queue.front().last_sent;
+        timeout = std::max(timeout - waited, milliseconds(1));
     }
+    tcb.timers.arm(Timer::retransmit, effects.now + timeout);
+    schedule_loss_probe(tcb, effects);
 }
 
 }  // namespace
@@ -221,49 +186,39 @@ void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects&
     const bool advanced = segment.ack > tcb.snd.una;
     summary.advanced = advanced;
     // RFC 5681 §2: a duplicate ACK has data outstanding, no data, no SYN or FIN, the same number and window.
-    summary.is_duplicate = !advanced && !tcb.retransmission.empty() &&
+    summary.is_duplicate = segment.ack == tcb.snd.una && !tcb.retransmission.empty() &&
                            segment.sequence_length() == 0 && !window_changed;
-    if (!advanced && tcb.retransmission.empty()) {
-        // RFC 2883: a D-SACK may come when all is acknowledged.
-        take_sack(tcb, segment, summary, effects);
-        return;
-    }
     const Seq64 highest = tcb.retransmission.highest_sacked();
     if (advanced) {
         effects.progress = true;
         release(tcb, segment, summary, effects);
     }
     take_sack(tcb, segment, summary, effects);
+    if (tcb.retransmission.empty() && !advanced && !summary.duplicate_sack) {
+        return;
+    }
     note_reordering(tcb, summary, highest, effects.config());
+    count_duplicates(tcb, summary);
     tcb.telemetry.delivered += summary.delivered;
     take_rtt(tcb, segment, summary, effects);
-    count_duplicates(tcb, summary);
+    tcb.rate.on_ack(summary, effects.now, tcb.rtt.min_rtt());
+    take_echo(tcb, segment, summary, effects);
     if (summary.is_duplicate) {
         effects.decide(tcb, Decision::tcp_accept_duplicate_ack, segment);
     }
-    const bool recovering = tcb.recovery.state == RecoveryState::recovery;
-    detect_loss(tcb, segment, summary, effects);
-    if (!recovering) {
-        grow_window(tcb, summary, effects.config(),
-                    effects.now);  // 5681-M10: the ACK that ends recovery deflates only
-    }
+    recover(tcb, segment, summary, effects);
     if (summary.syn_acked) {
         limit_initial_window(tcb, effects.config());
     }
+    tcb.update_pacing(effects.config());
     if (advanced) {
-        tcb.window_limited = false;
         tcb.recovery.timeouts = 0;
         // Karn (RFC 6298 §5.7): the RTO stays backed off until something measured it anew, or else a path
         // slower than the RTO would never be measured. After the SYN it begins with a value of its own.
         if (summary.rtt.ns > 0 || summary.syn_acked) {
             tcb.recovery.backoff = 0;
         }
-        // RFC 6298 §5.2 and §5.3: all acknowledged, off; new data acknowledged, start again.
-        if (tcb.retransmission.empty()) {
-            tcb.timers.cancel(Timer::retransmit);
-        } else {
-            tcb.timers.arm(Timer::retransmit, effects.now + tcb.rto(effects.config()));
-        }
+        restart_timer(tcb, effects);
     }
 }
 

@@ -3,6 +3,8 @@
 
 #include "runnel/tcp/arrival/steps.hpp"
 #include "runnel/tcp/close/reset.hpp"
+#include "runnel/tcp/ecn/steps.hpp"
+#include "runnel/tcp/send/send_room.hpp"
 
 namespace runnel::tcp {
 
@@ -24,6 +26,7 @@ bool complete_handshake(Tcb& tcb, const Segment& segment, Effects& effects) {
     }
     effects.decide(tcb, Decision::tcp_accept_handshake_ack, segment);
     tcb.ack_deferred = false;
+    take_ecn_third(tcb, segment, effects);
     if (tcb.fast_open != nullptr && !tcb.passive) {
         // RFC 7413 §4.2.1: a simultaneous open has thrown the data of our SYN away.
         tcb.retransmission.mark_all_lost();
@@ -128,6 +131,10 @@ bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (segment.ack < tcb.snd.una) {
         // Old news, but the segment's text may still be new.
         effects.decide(tcb, Decision::tcp_accept_old_ack, segment);
+        if (!segment.header.options.sack.empty()) {
+            acknowledge(tcb, segment, false,
+                        effects);  // what was overtaken may still tell of losses
+        }
         return true;
     }
     const std::uint64_t window_before = tcb.snd.wnd;
@@ -139,6 +146,7 @@ bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects) {
         note_bare_ack(tcb, segment, advances, window_changed, effects);
     }
     acknowledge(tcb, segment, window_changed, effects);
+    grow_send_room(tcb, effects);
     if (tcb.fin_acked()) {
         return fin_acknowledged(tcb, segment, effects);
     }

@@ -1,5 +1,6 @@
 // SEGMENT ARRIVES, RFC 9293 §3.10.7.4: the order of the steps, and nothing else.
 #include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/ecn/steps.hpp"
 
 namespace runnel::tcp {
 
@@ -25,6 +26,9 @@ void segment_arrives(Tcb& tcb, Segment& segment, Effects& effects) {
     tcb.probes_out = 0;
     if (!check_acknowledgement(tcb, segment, effects)) {
         return;
+    }
+    if (tcb.ecn != nullptr) {
+        take_mark(tcb, segment, effects);
     }
     check_urgent(tcb, segment, effects);
     if (!take_text(tcb, segment, effects)) {

@@ -72,8 +72,22 @@ void note_duplicate(Tcb& tcb, const Segment& segment) {
     // RFC 2883 §4.1: tell the sender which octets came twice. Those from RCV.NXT on are not held: whoever
     // reads them as SACK would forget what we have dropped.
     const Seq64 end = std::min(segment.seq + segment.length, tcb.rcv.nxt);
+    note_twice(tcb, begin, end);
+}
+
+void note_twice(Tcb& tcb, Seq64 begin, Seq64 end) {
     if (!tcb.options.sack || end <= begin) {
         return;
+    }
+    if (tcb.duplicate_pending) {
+        // Several segments before the next ACK: where they join they are told as one, or else a sender who asks
+        // whether all that it sent again had arrived would hear of the last one only (RFC 3708 §3).
+        const Seq64 left = unwrap(tcb.duplicate.left, begin);
+        const Seq64 right = unwrap(tcb.duplicate.right, begin);
+        if (begin <= right && left <= end) {
+            begin = std::min(begin, left);
+            end = std::max(end, right);
+        }
     }
     tcb.duplicate = {begin.wire(), end.wire()};
     tcb.duplicate_pending = true;

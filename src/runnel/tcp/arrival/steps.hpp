@@ -39,10 +39,14 @@ void challenge(Tcb& tcb, const Segment& segment, Decision reason, Effects& effec
 void reply_reset(const Tcb& tcb, const Segment& segment, Decision reason, Effects& effects);
 /// Notes the octets of `segment` that had been delivered before, for a D-SACK (RFC 2883).
 void note_duplicate(Tcb& tcb, const Segment& segment);
+/// The same of [begin, end), which is held.
+void note_twice(Tcb& tcb, Seq64 begin, Seq64 end);
 /// Takes a window out of an acceptable segment (§3.10.7.4, fifth, ESTABLISHED).
 void update_send_window(Tcb& tcb, const Segment& segment, Effects& effects);
 /// What the acknowledgement number and the SACK blocks say about what we sent; recovery and congestion
 /// control follow. `segment.ack` lies in SND.UNA..SND.NXT.
 void acknowledge(Tcb& tcb, const Segment& segment, bool window_changed, Effects& effects);
+/// Loss recovery and the congestion window after an ACK, of which `summary` says what it taught.
+void recover(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects);
 
 }  // namespace runnel::tcp

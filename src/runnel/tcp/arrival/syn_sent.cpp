@@ -1,6 +1,7 @@
 // SEGMENT ARRIVES in SYN-SENT, RFC 9293 §3.10.7.3: the second message of the handshake, or the first of
 // somebody who opens at the same time.
 #include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/ecn/steps.hpp"
 
 namespace runnel::tcp {
 
@@ -14,6 +15,7 @@ void take_syn(Tcb& tcb, const Segment& segment, Effects& effects) {
     // The window in our SYN was unscaled: that is what the peer may use until the next segment.
     tcb.rcv.right_edge = tcb.rcv.nxt + std::min<std::uint64_t>(tcb.receive_limit, 65'535);
     negotiate(tcb, segment.header, effects.config(), effects.now);
+    take_ecn_answer(tcb, segment, effects);
     tcb.last_received = effects.now;
 }
 

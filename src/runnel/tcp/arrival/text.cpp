@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/receive/receive_window.hpp"
 
 namespace runnel::tcp {
 
@@ -59,24 +60,7 @@ void note_held(Tcb& tcb, const Segment& segment) {
         return;
     }
     const auto held = tcb.reassembler.first_held(segment.seq, segment.seq + segment.length);
-    if (!held.empty()) {
-        tcb.duplicate = {held.begin.wire(), held.end.wire()};
-        tcb.duplicate_pending = true;
-    }
-}
-
-/// Grows what the window may offer, as long as the reader keeps up (Linux's rcv_ssthresh).
-void grow_receive_limit(Tcb& tcb, std::uint32_t arrived, const TcpConfig& config) {
-    if (!config.window_autotuning || tcb.user.receive_buffer != 0) {
-        return;
-    }
-    // What the reader had not taken before this segment came says whether it keeps up.
-    if (tcb.receive.size() > arrived + std::uint64_t{tcb.receive_limit} / 2) {
-        return;
-    }
-    const std::uint64_t grown = std::uint64_t{tcb.receive_limit} + 2 * std::uint64_t{arrived};
-    tcb.receive_limit = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(grown, std::max(config.receive_buffer, tcb.receive_limit)));
+    note_twice(tcb, held.begin, held.end);
 }
 
 /// Data in sequence: to the reader, then whatever had waited behind the gap it closes. False when memory
@@ -174,8 +158,8 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     if (refuse_after_close(tcb, segment, effects)) {
         return false;
     }
-    const std::uint32_t arrived = segment.length;
-    const std::uint32_t piece = segment.gso_size != 0 ? std::uint32_t{segment.gso_size} : arrived;
+    const std::uint32_t piece =
+        segment.gso_size != 0 ? std::uint32_t{segment.gso_size} : segment.length;
     trim(tcb, segment);
     if (segment.length == 0) {
         // MAY-8: the window may stay closed for as long as the reader likes.
@@ -204,8 +188,10 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
                        : result == InsertResult::duplicate ? Decision::tcp_drop_old_duplicate
                                                            : Decision::tcp_drop_no_memory,
                        segment);
-        // RFC 5681 §4.2 (MAY-13): an immediate duplicate ACK for each, so that the sender can tell a loss.
-        tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true);
+        // RFC 5681 §4.2 (MAY-13): an immediate duplicate ACK for each, so that the sender can tell a loss; of a
+        // batch no more than tell anything.
+        tcb.ack.need_now(Decision::tcp_transmit_ack_out_of_order, true,
+                         tcb.options.sack ? AckPolicy::kMaxOwedWithSack : AckPolicy::kMaxOwed);
         return true;
     }
     const Seq64 nxt = tcb.rcv.nxt;
@@ -223,7 +209,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
         return false;
     }
     effects.decide(tcb, Decision::tcp_accept_in_order, segment);
-    grow_receive_limit(tcb, arrived, effects.config());
+    measure_window(tcb, segment, piece, effects);
     tcb.ack.fold();
     // More than was asked for is no more than full.
     tcb.ack.on_data(std::min(piece, full_segment(tcb)), segment.flags().psh(), tcb.rcv.wnd(),

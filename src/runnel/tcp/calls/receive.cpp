@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runnel/tcp/calls/calls.hpp"
+#include "runnel/tcp/receive/receive_window.hpp"
 
 namespace runnel::tcp {
 
@@ -123,6 +124,7 @@ Result<std::size_t> receive_bytes(Tcb& tcb, MutableBytes into, ReceiveFlags flag
     const std::size_t got =
         flags.discard ? tcb.receive.discard(into.size()) : tcb.receive.read(into);
     forget_mark_inline(tcb);
+    grow_window(tcb, effects);
     acknowledge_when_read(tcb, effects.config());
     return got;
 }
@@ -139,6 +141,7 @@ Result<SliceList> receive_slices(Tcb& tcb, std::size_t limit, Effects& effects) 
     }
     (void)tcb.receive.take(std::min(limit, readable_octets(tcb)), slices);
     forget_mark_inline(tcb);
+    grow_window(tcb, effects);
     acknowledge_when_read(tcb, effects.config());
     return slices;
 }

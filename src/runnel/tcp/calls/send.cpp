@@ -104,6 +104,7 @@ void change_options(Tcb& tcb, const ConnectionOptions& options, const TcpConfig&
     }
     if (options.congestion_control && options.congestion_control != tcb.user.congestion_control) {
         tcb.controller.use(*options.congestion_control, config);
+        tcb.update_pacing(config);
     }
     tcb.user = options;
     // Until the handshake is over it is kept; from then on it is done, and forgotten.

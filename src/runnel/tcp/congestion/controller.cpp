@@ -44,7 +44,7 @@ void Controller::on_timeout(bool first, std::uint32_t window, const PathView& pa
     }
     std::visit([&](auto& c) { c.on_timeout(window_, window, path); }, kind_);
     if (!owns_window()) {
-        set_window(window);
+        set_window(window);  // the loss window of RFC 5681 §3.1, 5681-M7, 5681-M13
     }
 }
 

@@ -16,7 +16,8 @@ Segment unwrap_segment(const Tcb& tcb, ArrivingSegment& arriving) {
         // RFC 9293 §3.1, MUST-1 and REC-1: the window has no sign, and more than 32 bits of room.
         // RFC 7323 §2.3, 7323-M5; 7323-M3: the window of a SYN is never scaled.
         std::uint64_t{header.window} << (syn ? 0U : unsigned{tcb.options.send_scale}),
-        arriving.gso_size, header.flags.fin()};
+        arriving.gso_size, header.flags.fin(),
+        static_cast<std::uint8_t>(arriving.traffic_class & 3)};
 }
 
 void StackState::record(Decision decision, const ArrivingSegment& segment, Instant now) {
@@ -206,6 +207,7 @@ bool StackState::on_icmp(const IcmpReport& report, Instant now) {
             effects.decide(t, Decision::tcp_note_path_mtu, report.mtu);
             t.path_mtu = report.mtu;
             t.retransmission.mark_oversized_lost(t.send_mss(config_));
+            t.timers.cancel(Timer::pacing);  // at once: an ACK that is owed was lost with them
             return;
         }
         // RFC 9293 §3.9.2.2, SHLD-26. Once the handshake is over only profile rfc lets a stranger's word end what

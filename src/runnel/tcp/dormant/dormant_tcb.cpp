@@ -8,7 +8,7 @@
 namespace runnel::tcp {
 
 // Whoever gives a Tcb something new to know decides here: is it packed, or does it keep the Tcb awake?
-static_assert(sizeof(Tcb) == 992, "a member of Tcb: give it a place in is_quiet, pack and unpack");
+static_assert(sizeof(Tcb) == 1368, "a member of Tcb: give it a place in is_quiet, pack and unpack");
 
 const ConnectionOptions* OptionsTable::hold(const ConnectionOptions& options) {
     const auto entry = held_.try_emplace(options, 0).first;
@@ -48,15 +48,25 @@ std::unique_ptr<Scars> scars_of(const Tcb& tcb) {
     scars.bytes_retransmitted = tcb.counters.bytes_retransmitted;
     scars.retransmissions = tcb.counters.retransmissions;
     scars.duplicates_reported = t.duplicates_reported;
-    scars.reorderings = t.reorderings;
     scars.out_of_order_received = t.out_of_order_received;
-    scars.reordering = t.reordering;
+    scars.timeouts = t.timeouts;
+    scars.tail_probes = t.tail_probes;
+    scars.recoveries = t.recoveries;
+    scars.undone = t.undone;
+    scars.lost = t.lost;
+    scars.delivered_again = tcb.rate.delivered() - tcb.counters.bytes_acked;
+    scars.octets_lost = tcb.rate.lost();
+    scars.rack = tcb.rack.lessons();
+    scars.aftermath = tcb.recovery.aftermath;
     scars.window_limited = t.spent.window_limited;
     scars.buffer_limited = t.spent.buffer_limited;
     scars.last_invalid_ack = tcb.last_invalid_ack;
     scars.fast_open_used = tcb.fast_open_used;
     scars.syn_data_acked = tcb.syn_data_acked;
     scars.fast_open_failure = tcb.fast_open_failure;
+    if (tcb.ecn != nullptr) {
+        scars.ecn = *tcb.ecn;
+    }
     return scars == Scars{} ? nullptr : std::make_unique<Scars>(scars);
 }
 
@@ -65,15 +75,23 @@ void give_back(const Scars& scars, Tcb& tcb) {
     tcb.counters.bytes_retransmitted = scars.bytes_retransmitted;
     tcb.counters.retransmissions = scars.retransmissions;
     t.duplicates_reported = scars.duplicates_reported;
-    t.reorderings = scars.reorderings;
     t.out_of_order_received = scars.out_of_order_received;
-    t.reordering = scars.reordering;
+    t.timeouts = scars.timeouts;
+    t.tail_probes = scars.tail_probes;
+    t.recoveries = scars.recoveries;
+    t.undone = scars.undone;
+    t.lost = scars.lost;
+    tcb.rack.restore(scars.rack);
+    tcb.recovery.aftermath = scars.aftermath;
     t.spent.window_limited = scars.window_limited;
     t.spent.buffer_limited = scars.buffer_limited;
     tcb.last_invalid_ack = scars.last_invalid_ack;
     tcb.fast_open_used = scars.fast_open_used;
     tcb.syn_data_acked = scars.syn_data_acked;
     tcb.fast_open_failure = scars.fast_open_failure;
+    if (scars.ecn.mode != EcnMode::none) {
+        tcb.ecn = std::make_unique<Ecn>(scars.ecn);
+    }
 }
 
 bool no_timer_but_keepalive(TimerTable timers) {
@@ -96,7 +114,7 @@ bool is_quiet(const Tcb& tcb) {
     const bool nothing_urgent = !tcb.urgent_to_send && tcb.urgent_mark == UrgentMark::none;
     const bool nothing_lost = tcb.recovery.state == RecoveryState::open &&
                               tcb.recovery.duplicate_acks == 0 && tcb.recovery.timeouts == 0 &&
-                              tcb.probes_out == 0;
+                              !tcb.recovery.probe_due && tcb.probes_out == 0;
     return may_sleep(tcb) && tcb.notices == nullptr && tcb.md5 == nullptr && nothing_held &&
            nothing_to_do && nothing_urgent && nothing_lost && no_timer_but_keepalive(tcb.timers) &&
            tcb.snd.nxt == tcb.snd.una &&
@@ -136,7 +154,13 @@ void pack(const Tcb& tcb, OptionsTable& options, DormantTcb& dormant) {
     dormant.last_received = tcb.last_received;
     dormant.options = tcb.options;
     dormant.rtt = tcb.rtt;
+    dormant.rate = tcb.rate.rest();
     dormant.ack = tcb.ack;
+    dormant.window = tcb.window;
+    dormant.send_room = tcb.send_room;
+    dormant.acked_packet = tcb.acked_packet;
+    dormant.mtu_search =
+        tcb.mtu_search != nullptr ? std::make_unique<MtuSearch>(*tcb.mtu_search) : nullptr;
     dormant.controller.put_to_sleep(tcb.controller);
     dormant.user = options.hold(tcb.user);
     dormant.last_hold = tcb.last_hold;
@@ -149,7 +173,7 @@ void pack(const Tcb& tcb, OptionsTable& options, DormantTcb& dormant) {
     dormant.fin_received = tcb.fin_received;
     dormant.receive_shutdown = tcb.receive_shutdown;
     dormant.push_hold = tcb.push_hold;
-    dormant.window_limited = tcb.window_limited;
+    dormant.window_limited = tcb.window_use.limited();
     dormant.writer_waits = tcb.writer_waits;
 }
 
@@ -192,7 +216,16 @@ void unpack(const DormantTcb& dormant, std::uint64_t handle, const TcpConfig& co
     tcb.last_received = dormant.last_received;
     tcb.options = dormant.options;
     tcb.rtt = dormant.rtt;
+    const bool scarred = dormant.scars != nullptr;
+    tcb.rate.restore(dormant.bytes_acked + (scarred ? dormant.scars->delivered_again : 0),
+                     scarred ? dormant.scars->octets_lost : 0, dormant.rate);
     tcb.ack = dormant.ack;
+    tcb.window = dormant.window;
+    tcb.send_room = dormant.send_room;
+    tcb.acked_packet = dormant.acked_packet;
+    if (dormant.mtu_search != nullptr) {
+        tcb.mtu_search = std::make_unique<MtuSearch>(*dormant.mtu_search);
+    }
     tcb.controller = dormant.controller.awake(config);
     tcb.user = *dormant.user;
     tcb.last_hold = dormant.last_hold;
@@ -207,8 +240,9 @@ void unpack(const DormantTcb& dormant, std::uint64_t handle, const TcpConfig& co
     tcb.fin_seq = dormant.fin_received ? nxt - 1 : Seq64{};
     tcb.receive_shutdown = dormant.receive_shutdown;
     tcb.push_hold = dormant.push_hold;
-    tcb.window_limited = dormant.window_limited;
+    tcb.window_use.restore(dormant.window_limited);
     tcb.writer_waits = dormant.writer_waits;
+    tcb.update_pacing(config);
     if (dormant.keepalive != nullptr) {
         tcb.timers.arm(Timer::keepalive, dormant.keepalive->deadline);
     }

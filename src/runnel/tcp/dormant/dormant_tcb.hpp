@@ -34,15 +34,18 @@ struct Scars {
     std::uint64_t bytes_retransmitted = 0;
     std::uint32_t retransmissions = 0;
     std::uint32_t duplicates_reported = 0;
-    std::uint32_t reorderings = 0;
     std::uint32_t out_of_order_received = 0;
-    std::uint16_t reordering = 0;
+    std::uint32_t timeouts = 0, tail_probes = 0, recoveries = 0, undone = 0, lost = 0;
+    std::uint64_t delivered_again = 0, octets_lost = 0;
+    Rack::Lessons rack;
+    Aftermath aftermath;
     Duration window_limited;
     Duration buffer_limited;
     Instant last_invalid_ack;
     bool fast_open_used = false;
     bool syn_data_acked = false;
     FastOpenFailure fast_open_failure = FastOpenFailure::none;
+    Ecn ecn;  ///< of those who agreed on it
 
     auto operator<=>(const Scars&) const = default;
 };
@@ -67,6 +70,8 @@ struct DormantTcb {
     std::int32_t last_ack_sent;
     std::uint32_t rcv_wnd;
     std::uint32_t receive_limit;
+    std::uint32_t send_room;
+    std::uint16_t acked_packet;
 
     std::uint32_t segments_sent;
     std::uint32_t segments_received;
@@ -82,11 +87,14 @@ struct DormantTcb {
     Instant last_received;
     NegotiatedOptions options;
     RttEstimator rtt;
+    RateSampler::Rest rate;
     AckPolicy ack;
+    WindowTuner window;
     DormantController controller;
 
     const ConnectionOptions* user;     ///< held in the OptionsTable
     std::unique_ptr<Scars> scars;      ///< only where there are any
+    std::unique_ptr<MtuSearch> mtu_search;
     std::unique_ptr<Alarm> keepalive;  ///< only while that timer is armed, which few use
 
     Decision last_hold;

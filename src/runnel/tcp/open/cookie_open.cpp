@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/ecn/steps.hpp"
 #include "runnel/tcp/open/isn.hpp"
 #include "runnel/tcp/open/offer.hpp"
 #include "runnel/tcp/stack_state.hpp"
@@ -35,9 +36,18 @@ void StackState::answer_with_cookie(Listener& listener, const ArrivingSegment& s
     header.flags.bits = TcpFlags::kSyn | TcpFlags::kAck;
     header.window = offer.syn_window();
     header.options.mss = offer.mss;
+    const std::uint8_t mark = segment.traffic_class & 3;
+    const EcnMode ecn = judge_ecn_offer(segment.header.flags, mark, listener.options, config_);
+    if (ecn == EcnMode::accurate) {
+        header.flags.bits |= ecn_syn_ack_flags(ecn, mark);  // RFC 9768 §5.1: the third ACK tells
+    }
     // The other options live on only in what the peer's ACK will echo.
     if (config_.timestamps && offered.timestamps) {
         CookieOptions kept;
+        if (ecn == EcnMode::classic) {
+            kept.ecn = true;
+            header.flags.bits |= ecn_syn_ack_flags(ecn, mark);
+        }
         kept.sack = config_.sack && offered.sack_permitted;
         if (config_.window_scaling && offered.window_scale) {
             kept.window_scale = std::min<std::uint8_t>(*offered.window_scale, 14);
@@ -78,6 +88,10 @@ bool StackState::take_cookie(ListenerHandle handle, ArrivingSegment& segment, In
     }
     record(Decision::tcp_accept_cookie, segment, now);
     // The SYN as it must have been.
+    EcnMode ecn = EcnMode::none;
+    if (config_.ecn >= 3 && is_accurate_third(segment.header.flags)) {
+        ecn = EcnMode::accurate;
+    }
     TcpHeader syn;
     syn.seq = irs;
     syn.options.mss = mss;
@@ -86,6 +100,7 @@ bool StackState::take_cookie(ListenerHandle handle, ArrivingSegment& segment, In
             take_cookie_options(stamps->echo - connection->tcb.options.ts_offset);
         syn.options.window_scale = kept.window_scale;
         syn.options.sack_permitted = kept.sack;
+        ecn = kept.ecn ? EcnMode::classic : ecn;
         syn.options.timestamps = stamps;
         stamps->echo = 0;  // what carried options measures no round trip
     }
@@ -94,6 +109,7 @@ bool StackState::take_cookie(ListenerHandle handle, ArrivingSegment& segment, In
         // Where the SYN,ACK would have left the connection. Nobody knows when it left: no sample (RFC 6298 §3).
         start_at(t, iss);
         t.rcv.right_edge = t.rcv.nxt + std::min<std::uint64_t>(t.receive_limit, 65'535);
+        take_ecn_cookie(t, ecn, effects);
         t.state = State::listen;
         effects.enter(t, State::syn_received);
         SentRecord sent{t.snd.iss, t.snd.iss + 1, now, now};

@@ -3,6 +3,7 @@
 
 #include "runnel/tcp/arrival/steps.hpp"
 #include "runnel/tcp/close/reset.hpp"
+#include "runnel/tcp/ecn/steps.hpp"
 #include "runnel/tcp/open/isn.hpp"
 #include "runnel/tcp/open/offer.hpp"
 #include "runnel/tcp/stack_state.hpp"
@@ -117,6 +118,7 @@ Result<ConnectionHandle> StackState::connect(Endpoint local, Endpoint remote,
     }
     const auto handle = ConnectionHandle::from_packed(connection->tcb.handle);
     prepare_fast_open(connection->tcb, now);
+    ask_for_ecn(connection->tcb, config_);
     event(*connection, now,
           [](Tcb& tcb, Effects& effects) { effects.enter(tcb, State::syn_sent); });
     return handle;
@@ -187,6 +189,7 @@ void StackState::on_listener(ListenerHandle handle, ArrivingSegment& segment, Se
                : more      ? Decision::tcp_accept_syn_text_left
                            : Decision::tcp_accept_syn,
                segment, now);
+        take_ecn_offer(t, segment.header, segment.traffic_class & 3, effects);
         start_fast_open(*connection, fast, segment, effects);
     });
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "runnel/tcp/ecn/steps.hpp"
+
 namespace runnel::tcp {
 
 namespace {
@@ -51,10 +53,12 @@ std::uint32_t congestion_room(const Tcb& tcb) {
     return window > flight ? window - flight : 0;
 }
 
-/// Some segments can't be cut from a longer one.
-bool may_be_super(const Tcb& tcb, const TcpConfig& config, Seq64 seq) {
+/// The most octets that leave at once: what the pacing allows, and a segment where it can't be cut from a longer one.
+std::uint64_t most_at_once(const Tcb& tcb, const TcpConfig& config, Seq64 seq, std::uint32_t mss) {
     // A signature is of one segment (RFC 2385), and so is the urgent pointer.
-    return config.super_segments && tcb.md5 == nullptr && !(tcb.urgent_to_send && tcb.snd.up > seq);
+    const bool may_be_super =
+        config.super_segments && tcb.md5 == nullptr && !(tcb.urgent_to_send && tcb.snd.up > seq);
+    return may_be_super ? std::min<std::uint64_t>(kMaxSuperSegment, tcb.pacer.burst(mss)) : mss;
 }
 
 Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
@@ -62,10 +66,9 @@ Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
     if (record == nullptr) {
         return nothing(Decision::tcp_hold_nothing_to_send);
     }
+    // The first retransmission of a repair has its place in the window: PRR sees to that (RFC 5681 §3.2 step 3).
     const std::uint32_t room = congestion_room(tcb);
-    // The first retransmission of a recovery goes out whatever the window says (RFC 5681 §3.2 step 3).
-    const bool must = tcb.retransmission.segments_retransmitted() == 0;
-    if (room == 0 && !must) {
+    if (room == 0) {
         return nothing(Decision::tcp_hold_congestion_window);
     }
     Plan plan;
@@ -73,9 +76,8 @@ Plan plan_retransmission(const Tcb& tcb, const TcpConfig& config) {
     plan.mss = tcb.send_mss(config);
     plan.seq = record->begin;
     const std::uint64_t data = record->length() - (record->fin ? 1U : 0U);
-    std::uint64_t most = std::uint64_t{std::max(room, 1U)} * plan.mss;
-    most = std::min<std::uint64_t>(
-        most, may_be_super(tcb, config, plan.seq) ? kMaxSuperSegment : plan.mss);
+    const std::uint64_t most =
+        std::min(std::uint64_t{room} * plan.mss, most_at_once(tcb, config, plan.seq, plan.mss));
     // RFC 9293 §3.8.6: a peer that shrank its window gets what fits (MUST-34, SHLD-16, 7323-M6), and one segment at
     // least, though it lie beyond the edge (MAY-7).
     const std::uint64_t window =
@@ -178,10 +180,9 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
     if (room == 0 || tcb.retransmission.full()) {
         return nothing(Decision::tcp_hold_congestion_window);
     }
-    std::uint64_t most = std::min(usable, std::uint64_t{room} * plan.mss);
+    const std::uint64_t most = std::min(
+        {usable, std::uint64_t{room} * plan.mss, most_at_once(tcb, config, plan.seq, plan.mss)});
     const bool urgent = tcb.urgent_to_send && tcb.snd.up > plan.seq;
-    most = std::min<std::uint64_t>(
-        most, may_be_super(tcb, config, plan.seq) ? kMaxSuperSegment : plan.mss);
     // RFC 9293 §3.9.1.2, SHLD-28: as large as it may be.
     std::uint64_t length = std::min(available, most);
     Decision reason = Decision::tcp_transmit_data;
@@ -211,6 +212,65 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
     plan.fin = may_finish(tcb) && !record && length == available && length < usable;
     plan.reason = urgent ? Decision::tcp_transmit_urgent : reason;
     return plan;
+}
+
+/// RFC 8985 §7.3: new data if there is any that the peer has room for, whatever the congestion window, else the last
+/// segment again.
+Plan plan_loss_probe(const Tcb& tcb, const TcpConfig& config) {
+    Plan plan;
+    plan.mss = tcb.send_mss(config);
+    plan.probe = true;
+    plan.seq = tcb.data_nxt();
+    const std::uint64_t usable = distance(plan.seq, tcb.snd.right_edge());
+    if (tcb.unsent() > 0 && usable > 0) {
+        const std::uint64_t available = until_record_end(tcb, plan.seq);
+        plan.kind = Plan::Kind::data;
+        plan.length =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>({available, usable, plan.mss}));
+        plan.fin = may_finish(tcb) && plan.length == tcb.unsent() && plan.length < usable;
+        plan.reason = Decision::tcp_transmit_loss_probe;
+        return plan;
+    }
+    if (tcb.retransmission.empty()) {
+        return nothing(Decision::tcp_hold_nothing_to_send);
+    }
+    const SentRecord& last = tcb.retransmission.back();
+    if (last.sacked || last.lost || last.syn) {
+        return nothing(Decision::tcp_hold_nothing_to_send);
+    }
+    const std::uint64_t data = last.length() - (last.fin ? 1U : 0U);
+    plan.kind = Plan::Kind::retransmission;
+    plan.length = static_cast<std::uint32_t>(data == 0 ? 0 : (data - 1) % plan.mss + 1);
+    plan.fin = last.fin;
+    plan.seq = last.end - (plan.length + (last.fin ? 1U : 0U));
+    plan.reason = Decision::tcp_retransmit_loss_probe;
+    return plan;
+}
+
+/// What the stream has to send now: what was lost before what is new, but for F-RTO, which asks with new data whether
+/// anything was lost (RFC 5682 §3.1 step 2b).
+Plan plan_stream(const Tcb& tcb, const TcpConfig& config) {
+    if (tcb.recovery.probe_due) {
+        const Plan probe = plan_loss_probe(tcb, config);
+        if (probe.kind != Plan::Kind::nothing) {
+            return probe;
+        }
+    }
+    if (tcb.timers.armed(Timer::pacing)) {
+        return nothing(Decision::tcp_hold_pacing);
+    }
+    if (tcb.recovery.frto == Frto::probing) {
+        const Plan fresh = plan_data(tcb, config);
+        if (fresh.kind != Plan::Kind::nothing || tcb.snd.nxt > tcb.recovery.point) {
+            return fresh;
+        }
+    }
+    const Plan again = plan_retransmission(tcb, config);
+    const bool waits_for_window = again.reason == Decision::tcp_hold_congestion_window;
+    if (again.kind != Plan::Kind::nothing || waits_for_window) {
+        return again;
+    }
+    return plan_data(tcb, config);
 }
 
 Plan plan_probe(const Tcb& tcb) {
@@ -257,15 +317,8 @@ Plan plan_next_segment(const Tcb& tcb, const TcpConfig& config) {
                 return plan;
             }
         }
-    } else if (sends_data(tcb.state)) {
-        plan = plan_retransmission(tcb, config);
-        if (plan.kind != Plan::Kind::nothing) {
-            return plan;
-        }
-        const bool waits_for_window = plan.reason == Decision::tcp_hold_congestion_window;
-        if (!waits_for_window) {
-            plan = plan_data(tcb, config);
-        }
+    } else if (sends_data(tcb.state) && !wants_bare_ack(tcb)) {
+        plan = plan_stream(tcb, config);
         if (plan.kind != Plan::Kind::nothing) {
             return plan;
         }

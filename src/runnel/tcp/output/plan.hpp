@@ -26,6 +26,7 @@ struct Plan {
     std::uint32_t length = 0;  ///< payload octets
     std::uint32_t mss = 0;     ///< octets a segment; more than that makes a super-segment
     bool fin = false;
+    bool probe = false;  ///< a tail-loss probe (RFC 8985 §7.3): new data, or the last segment again
     bool blocked_by_window = false;  ///< nothing: the peer's window is what holds data back
     bool held = false;  ///< nothing: small data is held back (Nagle, cork, silly window)
 };

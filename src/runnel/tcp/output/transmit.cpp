@@ -2,7 +2,10 @@
 #include <algorithm>
 
 #include "runnel/base/check.hpp"
+#include "runnel/tcp/ecn/steps.hpp"
 #include "runnel/tcp/output/plan.hpp"
+#include "runnel/tcp/recovery/transitions.hpp"
+#include "runnel/tcp/timeouts/timeouts.hpp"
 
 namespace runnel::tcp {
 
@@ -113,7 +116,7 @@ void note_syn_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
         ++tcb.syn_transmissions;
     }
     if (tcb.snd.nxt != tcb.snd.iss) {
-        tcb.retransmission.retransmitted(1, 1, effects.now);
+        (void)tcb.retransmission.retransmitted(1, 1, effects.now, {});
         ++tcb.counters.retransmissions;
         if (tcb.fast_open != nullptr) {
             tcb.fast_open->repeated = true;
@@ -121,12 +124,14 @@ void note_syn_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
         return;
     }
     SentRecord record{tcb.snd.iss, tcb.snd.iss + 1, effects.now, effects.now};
+    record.rate = tcb.rate.on_sent(plan.length, 0, effects.now);
     record.segment_size = 1;
     record.syn = true;
     tcb.retransmission.sent(record);
     tcb.snd.nxt = tcb.snd.iss + 1;
     if (plan.length > 0) {
-        SentRecord data{tcb.snd.nxt, tcb.snd.nxt + plan.length, effects.now, effects.now};
+        SentRecord data{tcb.snd.nxt, tcb.snd.nxt + plan.length, effects.now, effects.now,
+                        record.rate};
         data.segment_size = static_cast<std::uint16_t>(plan.length);
         tcb.retransmission.sent(data);
         tcb.snd.nxt = data.end;
@@ -142,65 +147,133 @@ void note_syn_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
     }
 }
 
+/// What left counts against the pace, and against what PRR lets out.
+void spend(Tcb& tcb, const Plan& plan, std::uint32_t segments, Effects& effects) {
+    if (tcb.recovery.reducing()) {
+        tcb.recovery.prr.on_sent(segments);
+    }
+    if (plan.length > 0 && tcb.telemetry.data_segments_sent > Pacer::kUnpacedSegments) {
+        tcb.pacer.on_sent(plan.length, effects.now);
+        if (tcb.pacer.next() > effects.now) {
+            tcb.timers.arm(Timer::pacing, tcb.pacer.next());
+        }
+    }
+}
+
+void note_data_sent(Tcb& tcb, const Plan& plan, const RateStamp& rate, Effects& effects) {
+    const std::uint64_t numbers = plan.length + (plan.fin ? 1U : 0U);
+    SentRecord record{plan.seq, plan.seq + numbers, effects.now, effects.now, rate};
+    record.segment_size = static_cast<std::uint16_t>(std::min(plan.mss, 65'535U));
+    record.fin = plan.fin;
+    tcb.retransmission.sent(record);
+    tcb.snd.nxt = record.end;
+    tcb.fin_sent = tcb.fin_sent || plan.fin;
+    tcb.override_hold = false;
+    if (plan.length % plan.mss != 0) {
+        tcb.snd.small_end = plan.seq + plan.length;
+    }
+    tcb.window_use.on_sent(tcb.snd.una, tcb.snd.nxt, tcb.retransmission.segments_out(),
+                           tcb.in_flight() >= tcb.controller.window());
+    if (plan.length > 0) {
+        tcb.last_data_sent = effects.now;
+    }
+    note_first_time_sent(tcb, effects);
+}
+
+/// True when the oldest of all went out again, from which the timer then runs.
+bool note_sent_again(Tcb& tcb, const Plan& plan, std::uint32_t segments, const RateStamp& rate,
+                     Effects& effects) {
+    const std::uint64_t numbers = plan.length + (plan.fin ? 1U : 0U);
+    bool first = false;
+    if (plan.probe) {
+        tcb.retransmission.probed(numbers, effects.now, rate);
+    } else {
+        const auto size = static_cast<std::uint16_t>(std::min(plan.mss, 65'535U));
+        first = tcb.retransmission.retransmitted(numbers, size, effects.now, rate);
+        tcb.recovery.frto = tcb.recovery.frto == Frto::probing ? Frto::off : tcb.recovery.frto;
+    }
+    note_retransmission(tcb, segments, effects.now);
+    tcb.counters.retransmissions += segments;
+    tcb.counters.bytes_retransmitted += plan.length;
+    return first;
+}
+
+/// RFC 8985 §7.3: one probe at a time, and the RTO runs from it.
+void note_loss_probe(Tcb& tcb, const Plan& plan, Effects& effects) {
+    Aftermath& aftermath = tcb.recovery.aftermath;
+    tcb.recovery.probe_due = false;
+    aftermath.probed = true;
+    aftermath.probe_again = plan.kind == Plan::Kind::retransmission;
+    aftermath.probe_end = tcb.snd.nxt;
+    ++tcb.telemetry.tail_probes;
+    tcb.timers.cancel(Timer::loss_probe);
+    tcb.timers.arm(Timer::retransmit, effects.now + tcb.rto(effects.config()));
+}
+
 void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
     const TcpConfig& config = effects.config();
     const std::uint32_t segments =
         plan.length > plan.mss ? (plan.length + plan.mss - 1) / plan.mss : 1;
     tcb.counters.segments_sent += segments;
     tcb.telemetry.data_segments_sent += plan.length > 0 ? segments : 0;
+    RateStamp rate;
+    if (plan.kind == Plan::Kind::data || plan.kind == Plan::Kind::retransmission) {
+        rate =
+            tcb.rate.on_sent(plan.length, std::uint64_t{tcb.in_flight()} * plan.mss, effects.now);
+    }
+    bool restart = false;
     switch (plan.kind) {
         case Plan::Kind::syn: note_syn_sent(tcb, plan, effects); break;
-        case Plan::Kind::data: {
-            const std::uint64_t numbers = plan.length + (plan.fin ? 1U : 0U);
-            SentRecord record{plan.seq, plan.seq + numbers, effects.now, effects.now};
-            record.segment_size = static_cast<std::uint16_t>(std::min(plan.mss, 65'535U));
-            record.fin = plan.fin;
-            tcb.retransmission.sent(record);
-            tcb.snd.nxt = record.end;
-            tcb.fin_sent = tcb.fin_sent || plan.fin;
-            tcb.override_hold = false;
-            if (plan.length % plan.mss != 0) {
-                tcb.snd.small_end = plan.seq + plan.length;
-            }
-            if (tcb.in_flight() >= tcb.controller.window()) {
-                tcb.window_limited = true;
-            }
-            if (plan.length > 0) {
-                tcb.last_data_sent = effects.now;
-            }
-            note_first_time_sent(tcb, effects);
+        case Plan::Kind::data:
+            note_data_sent(tcb, plan, rate, effects);
+            spend(tcb, plan, segments, effects);
             break;
-        }
         case Plan::Kind::retransmission:
-            tcb.retransmission.retransmitted(
-                plan.length + (plan.fin ? 1U : 0U),
-                static_cast<std::uint16_t>(std::min(plan.mss, 65'535U)), effects.now);
-            tcb.counters.retransmissions += segments;
-            tcb.counters.bytes_retransmitted += plan.length;
+            restart = note_sent_again(tcb, plan, segments, rate, effects);
+            spend(tcb, plan, segments, effects);
             break;
         case Plan::Kind::window_probe: tcb.probe_due = false; break;
         case Plan::Kind::keepalive: tcb.keepalive_due = false; break;
         default: break;
     }
-    // RFC 6298 §5.1, 6298-M6: whatever takes up sequence numbers starts the timer where it isn't running.
-    if (!tcb.retransmission.empty() && !tcb.timers.armed(Timer::retransmit)) {
+    // RFC 6298 §5.1, 6298-M6: whatever takes up sequence numbers starts the timer where it isn't running; after a
+    // timeout it has been set already.
+    const bool running = tcb.timers.armed(Timer::retransmit) &&
+                         !(restart && tcb.recovery.state == RecoveryState::recovery);
+    if (!tcb.retransmission.empty() && !running) {
         tcb.timers.arm(Timer::retransmit, effects.now + tcb.rto(config));
+    }
+    if (plan.probe) {
+        note_loss_probe(tcb, plan, effects);
+    } else if (plan.kind == Plan::Kind::data) {
+        schedule_loss_probe(tcb, effects);
     }
 }
 
-/// RFC 5681 §4.1: after a pause longer than the RTO the old window says nothing about the path.
+/// RFC 5681 §4.1: after a pause longer than the RTO the old window says nothing about the path. Linux halves it for each
+/// RTO of the pause; the RFC goes back to the initial window at once.
 void restart_after_idle(Tcb& tcb, const Plan& plan, Effects& effects) {
-    if (plan.kind != Plan::Kind::data || plan.length == 0 || !tcb.retransmission.empty()) {
+    if (plan.kind != Plan::Kind::data || plan.length == 0 || !tcb.retransmission.empty() ||
+        tcb.last_data_sent == Instant{}) {
         return;
     }
-    if (tcb.last_data_sent == Instant{}) {
+    const TcpConfig& config = effects.config();
+    const Duration idle = effects.now - tcb.last_data_sent;
+    tcb.controller.on_restart(effects.now, idle);
+    const Duration rto = tcb.rto(config);
+    if (!config.slow_start_after_idle || idle <= rto) {
         return;
     }
-    tcb.controller.on_restart(effects.now, effects.now - tcb.last_data_sent);
-    if (effects.config().slow_start_after_idle &&
-        effects.now - tcb.last_data_sent > tcb.rto(effects.config())) {
-        tcb.controller.limit_window(effects.config().initial_window_segments);
+    std::uint32_t window = tcb.controller.window();
+    if (config.linux_rto) {
+        for (Duration left = idle - rto; left > Duration{} && window > 1; left = left - rto) {
+            window /= 2;
+        }
+    } else {
+        window = 0;
     }
+    tcb.controller.limit_window(std::max(window, config.initial_window_segments));
+    tcb.update_pacing(config);
 }
 
 /// What the time from now on counts as (Linux's chrono): the plan says whether the window holds data back.
@@ -216,6 +289,25 @@ BusyKind busy_kind(const Tcb& tcb, const Plan& plan) {
     return starved ? BusyKind::buffer : BusyKind::busy;
 }
 
+/// What a sample of the delivery rate, and the growth of the window, must know of why nothing leaves.
+void note_limits(Tcb& tcb, const Plan& plan, const TcpConfig& config) {
+    if (!sends_data(tcb.state)) {
+        return;
+    }
+    if (plan.reason == Decision::tcp_hold_congestion_window && tcb.unsent() > 0) {
+        tcb.window_use.on_sent(tcb.snd.una, tcb.snd.nxt, tcb.retransmission.segments_out(), true);
+    }
+    const std::uint32_t mss = tcb.send_mss(config);
+    const std::uint32_t flight = tcb.in_flight();
+    const bool starved =
+        tcb.unsent() < mss && flight < tcb.controller.window() &&
+        plan.reason != Decision::tcp_hold_pacing &&
+        tcb.retransmission.segments_lost() <= tcb.retransmission.segments_retransmitted();
+    if (starved) {
+        tcb.rate.on_app_limited(std::uint64_t{flight} * mss);
+    }
+}
+
 /// The number of the first octet: what goes with a SYN begins after the SYN's own.
 Seq64 text_of(const Plan& plan) {
     return plan.kind == Plan::Kind::syn ? plan.seq + 1 : plan.seq;
@@ -226,6 +318,7 @@ Seq64 text_of(const Plan& plan) {
 bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
     Plan plan = plan_next_segment(tcb, effects.config());
     if (plan.kind == Plan::Kind::nothing) {
+        note_limits(tcb, plan, effects.config());
         settle_timers(tcb, plan, effects);
         return false;
     }
@@ -281,6 +374,7 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
         header.window =
             static_cast<std::uint16_t>(std::min<std::uint32_t>(tcb.receive_limit, 65'535));
     }
+    mark_outgoing(tcb, plan, effects, out);
     if (tcb.md5 != nullptr) {
         sign(tcb.tuple, header, out.payload, *tcb.md5);
     }
@@ -299,6 +393,7 @@ void settle_timers(Tcb& tcb, const Plan& plan, Effects& effects) {
     if (tcb.detached) {
         return;
     }
+    tcb.recovery.probe_due = false;  // there was nothing to probe with
     if (const BusyKind kind = busy_kind(tcb, plan); kind != tcb.telemetry.kind) {
         tcb.telemetry.enter(kind, effects.now);
     }

@@ -30,10 +30,14 @@ std::uint16_t advertise_window(Tcb& tcb, bool syn) {
         tcb.rcv.right_edge = std::max(promised, tcb.rcv.nxt + field);
         return static_cast<std::uint16_t>(field);
     }
-    // RFC 7323 §2.3, 7323-M5; rounded up, so that scaling never takes back an octet that was promised.
+    // RFC 7323 §2.3, 7323-M5; rounded up, so that scaling takes back no octet that was promised. But where the
+    // reader lags each ACK would promise up to a unit more than there is room for, and the window never close: down
+    // then, which the peer must expect (RFC 7323 §2.4), while what was promised is still taken.
     const unsigned scale = tcb.options.receive_scale;
     const std::uint64_t unit = std::uint64_t{1} << scale;
-    const std::uint64_t field = std::min<std::uint64_t>((window + unit - 1) / unit, 65'535);
+    const std::uint64_t up = (window + unit - 1) / unit;
+    const bool room = (up << scale) < tcb.window_free() + unit;
+    const std::uint64_t field = std::min<std::uint64_t>(room ? up : window / unit, 65'535);
     tcb.rcv.right_edge = std::max(tcb.rcv.right_edge, tcb.rcv.nxt + (field << scale));
     return static_cast<std::uint16_t>(field);
 }

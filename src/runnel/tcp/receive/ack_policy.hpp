@@ -16,6 +16,9 @@ class AckPolicy {
 public:
     /// Most immediate ACKs owed at a time: duplicate ACKs for as many segments out of order.
     static constexpr std::uint8_t kMaxOwed = 64;
+    /// And to a peer who reads SACK: each says what all of them say, so that enough to count to the threshold
+    /// of RFC 5681 §3.2 will do, however many segments have come at once.
+    static constexpr std::uint8_t kMaxOwedWithSack = 3;
 
     /// The connection opens: its first data will be compared with now.
     void start(Instant now, bool interactive) {
@@ -33,10 +36,7 @@ public:
         } else if (push && pushed_ == 0) {
             pushed_ = 1;
         }
-        // The estimate of the peer's segment size: never below what RFC 9293 assumes unless all is small.
-        if (segment > segment_size_) {
-            segment_size_ = static_cast<std::uint16_t>(std::min(segment, 65'535U));
-        }
+        estimate_segment_size(segment, push);
         const Duration floor = config.delayed_ack_min;
         if (delay_.ns == 0) {
             delay_ = floor;
@@ -55,13 +55,13 @@ public:
         last_data_ = now;
     }
     /// An ACK is owed at once; `another` when it must not be folded into one already owed.
-    void need_now(Decision reason, bool another) {
-        if (owed_ == 0 || another) {
-            owed_ = static_cast<std::uint8_t>(std::min<int>(owed_ + 1, kMaxOwed));
+    /// and `most` are not owed yet.
+    void need_now(Decision reason, bool another, std::uint8_t most = kMaxOwed) {
+        if (owed_ == 0 || (another && owed_ < most)) {
+            ++owed_;
         }
         reason_ = reason;
     }
-    /// RCV.NXT moved on: one ACK says it all, duplicates owed before are stale.
     /// Something came that had come before, or lies outside of the window: its sender needs to hear where we stand,
     /// now and for the next segments (Linux).
     void enter_quick(std::uint64_t receive_window, const TcpConfig& config) {
@@ -69,6 +69,13 @@ public:
         interactive_ = false;
         delay_ = config.delayed_ack_min;
     }
+    /// The sender's window may be very small now: the next two segments are acknowledged at once (Linux).
+    void answer_soon(const TcpConfig& config) {
+        quick_ = std::max(quick_, std::uint8_t{2});
+        interactive_ = false;
+        delay_ = config.delayed_ack_min;
+    }
+    /// RCV.NXT moved on: one ACK says it all, duplicates owed before are stale.
     void fold() { owed_ = std::min<std::uint8_t>(owed_, 1); }
     void need_delayed() { delayed_ = true; }
     /// The delayed ACK's time is over and nothing has come to carry it: the exchange is less interactive than
@@ -121,6 +128,24 @@ public:
     void set_interactive(bool on) { interactive_ = on; }
 
 private:
+    /// What the peer calls a full segment: the largest that has come; and less, where two segments of one
+    /// size follow each other which look like full ones (its path has become narrower), or else the rule of every
+    /// second segment would become one of every third or fourth. Never below what every TCP can send unless not
+    /// pushed (Linux).
+    void estimate_segment_size(std::uint32_t segment, bool push) {
+        constexpr std::uint32_t kDefault = 536, kLeast = 88;
+        const std::uint32_t before = last_;
+        last_ = 0;
+        if (segment > segment_size_) {
+            segment_size_ = static_cast<std::uint16_t>(std::min(segment, 65'535U));
+        } else if (segment < segment_size_ &&
+                   (segment >= kDefault || (segment >= kLeast && !push))) {
+            last_ = segment & 0xfff;
+            if (last_ == before) {
+                segment_size_ = static_cast<std::uint16_t>(segment);
+            }
+        }
+    }
     void start_quick(std::uint64_t receive_window, const TcpConfig& config) {
         const std::uint64_t size = std::max<std::uint64_t>(segment_size_, 1);
         const std::uint64_t wanted = std::max<std::uint64_t>(receive_window / (2 * size), 2);
@@ -134,9 +159,11 @@ private:
     std::uint16_t segment_size_ = 536;
     std::uint8_t quick_ = 0;
     std::uint8_t owed_ = 0;
-    std::uint8_t pushed_ : 2 = 0;  ///< segments since the last ACK that ended something; 2: or more
+    std::uint16_t last_ : 12 = 0;   ///< size of the segment before, low bits, where it was no full one
+    std::uint16_t pushed_ : 2 = 0;  ///< segments since the last ACK that ended something; 2: or more
     bool interactive_ : 1 = false;
     bool delayed_ : 1 = false;
 };
+static_assert(sizeof(AckPolicy) <= 24);
 
 }  // namespace runnel::tcp

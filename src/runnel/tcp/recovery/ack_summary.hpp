@@ -10,6 +10,16 @@
 
 namespace runnel::tcp {
 
+/// What a record remembers of the moment it was sent. Octets.
+struct RateStamp {
+    std::uint64_t delivered = 0;  ///< P.delivered
+    Instant delivered_at;         ///< P.delivered_time
+    Instant flight_began;         ///< P.first_send_time
+    std::uint32_t in_flight = 0;  ///< P.tx_in_flight, with the record itself; saturates
+    std::uint32_t lost = 0;       ///< P.lost, modulo 2^32
+    bool app_limited = false;     ///< P.is_app_limited
+};
+
 /// How fast the path delivered between two points of time (draft-ietf-ccwg-bbr §4.1, "delivery rate
 /// estimation"). Octets and nanoseconds.
 struct RateSample {
@@ -39,9 +49,8 @@ struct AckSummary {
     std::uint32_t segments_sacked = 0;  ///< of `delivered`: by SACK
     /// Lowest number sent only once that was acknowledged or sacked now and not before.
     Seq64 first_original = {~std::uint64_t{0}};
-    Seq64 last_original = {};         ///< end of the highest such range
-    std::uint32_t segments_lost = 0;  ///< newly deemed lost
-    std::uint64_t octets_lost = 0;
+    Seq64 last_original = {};          ///< end of the highest such range
+    std::uint32_t segments_lost = 0;   ///< newly deemed lost
     bool retransmitted_acked = false;  ///< some of what was acknowledged had been sent twice (Karn)
     bool is_duplicate = false;         ///< RFC 5681 §2: a duplicate ACK
     bool duplicate_sack = false;       ///< it brought a D-SACK (RFC 2883)
@@ -52,11 +61,14 @@ struct AckSummary {
     std::uint32_t flight_before = 0;    ///< segments in flight before this ACK
     RateSample rate;
 
-    // The record sent last among those newly delivered (RACK's RACK.segment), if `newest_known`.
-    bool newest_known = false;
-    bool newest_retransmitted = false;
-    Instant newest_sent;
-    Seq64 newest_end;
+    /// The record sent last among those newly delivered (RFC 8985's RACK.segment).
+    struct Newest {
+        bool known = false;
+        bool retransmitted = false;
+        Instant sent;
+        Seq64 end;
+        RateStamp stamp;
+    } newest;
 };
 
 }  // namespace runnel::tcp

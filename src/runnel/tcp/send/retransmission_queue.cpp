@@ -22,10 +22,39 @@ void RetransmissionQueue::count(const SentRecord& r, bool add) {
     }
 }
 
+std::uint32_t RetransmissionQueue::put(const SentRecord& r) {
+    if (free_.empty()) {
+        slots_.push_back(r);
+        return static_cast<std::uint32_t>(slots_.size() - 1);
+    }
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    slots_[slot] = r;
+    return slot;
+}
+
+void RetransmissionQueue::link_after(std::uint32_t slot, std::uint32_t older) {
+    SentRecord& r = slots_[slot];
+    r.older = older;
+    r.newer = older == kNone ? oldest_ : slots_[older].newer;
+    (r.older == kNone ? oldest_ : slots_[r.older].newer) = slot;
+    (r.newer == kNone ? newest_ : slots_[r.newer].older) = slot;
+}
+
+void RetransmissionQueue::link_newest(std::uint32_t slot) {
+    link_after(slot, newest_);
+}
+
+void RetransmissionQueue::unlink(std::uint32_t slot) {
+    const SentRecord& r = slots_[slot];
+    (r.older == kNone ? oldest_ : slots_[r.older].newer) = r.newer;
+    (r.newer == kNone ? newest_ : slots_[r.newer].older) = r.older;
+}
+
 void RetransmissionQueue::sent(const SentRecord& record) {
     RUNNEL_CHECK(record.end > record.begin);
-    if (!records_.empty()) {
-        SentRecord& last = records_[records_.size() - 1];
+    if (!order_.empty()) {
+        SentRecord& last = this->record(size() - 1);
         RUNNEL_CHECK(last.end == record.begin);
         const bool whole = last.segment_size != 0 && last.length() % last.segment_size == 0;
         const bool plain = !last.syn && !last.fin && !record.syn && !record.fin &&
@@ -34,34 +63,64 @@ void RetransmissionQueue::sent(const SentRecord& record) {
             last.last_sent == record.last_sent) {
             count(last, false);
             last.end = record.end;
+            last.rate.in_flight = record.rate.in_flight;
             count(last, true);
             return;
         }
     }
-    records_.push_back(record);
+    const std::uint32_t slot = put(record);
+    order_.push_back(slot);
+    link_newest(slot);
     count(record, true);
 }
 
+void RetransmissionQueue::note_delivery(const SentRecord& r, std::uint64_t octets, Instant now,
+                                        AckSummary& summary) {
+    summary.octets_delivered += octets;
+    if (r.transmissions == 1) {
+        summary.rtt = std::max(now - r.last_sent, nanoseconds(1));
+        summary.first_original = std::min(summary.first_original, r.begin);
+    }
+    AckSummary::Newest& newest = summary.newest;
+    if (!newest.known || !r.sent_before(newest.sent, newest.end)) {
+        newest = {true, r.transmissions > 1, r.last_sent, r.end, r.rate};
+    }
+}
+
+void RetransmissionQueue::drop_front() {
+    const std::uint32_t slot = order_.front();
+    if (travels(slots_[slot])) {
+        unlink(slot);
+    }
+    order_.pop_front();
+    free_.push_back(slot);
+    if (order_.empty()) {
+        slots_.clear();
+        free_.clear();
+    }
+}
+
 void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summary) {
-    while (!records_.empty() && records_[0].begin < una) {
+    while (!order_.empty() && record(0).begin < una) {
         ++work.nodes;
-        SentRecord& r = records_[0];
-        if (r.transmissions > 1) {
-            summary.retransmitted_acked = true;
-        } else if (!r.sacked) {
-            summary.rtt = std::max(now - r.last_sent, nanoseconds(1));
-            summary.first_original = std::min(summary.first_original, r.begin);
-        }
+        SentRecord& r = record(0);
         const bool whole = r.end <= una;
         const std::uint64_t numbers = std::min(r.length(), distance(r.begin, una));
+        if (r.transmissions > 1) {
+            summary.retransmitted_acked = true;
+        }
+        const std::uint64_t octets = numbers - (r.syn ? 1U : 0U) - (whole && r.fin ? 1U : 0U);
+        if (!r.sacked) {
+            note_delivery(r, octets, now, summary);
+        }
         const std::uint32_t before = r.segments();
-        summary.octets_acked += numbers - (r.syn ? 1U : 0U) - (whole && r.fin ? 1U : 0U);
+        summary.octets_acked += octets;
         summary.syn_acked |= r.syn;
         count(r, false);
         if (whole) {
             summary.segments_acked += before;
             summary.delivered += r.sacked ? 0 : before;
-            records_.pop_front();
+            drop_front();
             continue;
         }
         // A segment counts once its last octet is acknowledged: ACKs of single octets earn nothing (RFC 3465).
@@ -71,6 +130,7 @@ void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summar
         summary.delivered += r.sacked ? 0 : before - r.segments();
         count(r, true);
     }
+    held_.erase_below(una.value);
     // Karn's rule (RFC 6298 §3): where anything acknowledged was sent twice, the sample is ambiguous.
     if (summary.retransmitted_acked) {
         summary.rtt = {};
@@ -79,10 +139,10 @@ void RetransmissionQueue::acknowledge(Seq64 una, Instant now, AckSummary& summar
 
 std::size_t RetransmissionQueue::find(Seq64 seq) const {
     std::size_t low = 0;
-    std::size_t high = records_.size();
+    std::size_t high = size();
     while (low < high) {
         const std::size_t middle = (low + high) / 2;
-        if (records_[middle].end <= seq) {
+        if (at(middle).end <= seq) {
             low = middle + 1;
         } else {
             high = middle;
@@ -92,182 +152,287 @@ std::size_t RetransmissionQueue::find(Seq64 seq) const {
 }
 
 bool RetransmissionQueue::split(std::size_t index, Seq64 at) {
-    if (records_.size() >= kMaxRecords) {
-        return false;
+    const std::uint32_t slot = order_[index];
+    {
+        const SentRecord& r = slots_[slot];
+        RUNNEL_CHECK(r.begin < at && at < r.end);
+        // Between two of its segments records come only from what we sent; elsewhere the peer chooses how many.
+        const bool border = r.segment_size != 0 && distance(r.begin, at) % r.segment_size == 0;
+        if (size() >= (border ? kMaxSent : kMaxRecords)) {
+            return false;
+        }
     }
-    SentRecord& lower = records_[index];
-    RUNNEL_CHECK(lower.begin < at && at < lower.end);
-    count(lower, false);
-    SentRecord upper = lower;
+    count(slots_[slot], false);
+    SentRecord upper = slots_[slot];
     upper.begin = at;
     upper.syn = false;
+    const std::uint32_t above = put(upper);  // may move the records
+    SentRecord& lower = slots_[slot];
     lower.end = at;
     lower.fin = false;
     count(lower, true);
     count(upper, true);
-    records_.insert(index + 1, upper);
+    order_.insert(index + 1, above);
+    if (travels(upper)) {
+        link_after(above, slot);
+    }
     return true;
 }
 
 void RetransmissionQueue::mark_sacked(Seq64 left, Seq64 right, AckSummary& summary, Instant now) {
-    for (std::size_t i = find(left); i < records_.size() && records_[i].begin < right; ++i) {
-        ++work.nodes;
-        if (records_[i].sacked) {
-            continue;
+    // Only what no block has said yet: the others' ranges are stepped over whole.
+    while (left < right) {
+        left = Seq64{held_.first_gap(left.value)};
+        if (left >= right) {
+            return;
         }
-        if (records_[i].begin < left) {
+        const std::size_t i = find(left);
+        if (i >= size() || at(i).begin >= right) {
+            return;
+        }
+        ++work.nodes;
+        if (at(i).begin < left) {
             if (!split(i, left)) {
-                return;
+                left = at(i).end;
             }
             continue;
         }
-        if (records_[i].end > right && !split(i, right)) {
+        if (at(i).end > right && !split(i, right)) {
             return;
         }
-        SentRecord& r = records_[i];
-        count(r, false);
-        if (r.transmissions == 1) {
-            summary.rtt = std::max(now - r.last_sent, nanoseconds(1));
-            summary.first_original = std::min(summary.first_original, r.begin);
+        const std::uint32_t slot = order_[i];
+        SentRecord& r = slots_[slot];
+        if (!held_.insert(r.begin.value, r.end.value)) {
+            return;
         }
+        if (travels(r)) {
+            unlink(slot);
+        }
+        count(r, false);
+        note_delivery(r, r.length() - (r.fin ? 1U : 0U), now, summary);
         summary.delivered += r.segments();
+        summary.segments_sacked += r.segments();
         r.sacked = true;
         r.lost = false;
         r.retransmission_out = false;
         count(r, true);
+        left = r.end;
     }
 }
 
-Seq64 RetransmissionQueue::highest_sacked() const {
-    for (std::size_t i = sacked_ == 0 ? 0 : records_.size(); i-- > 0;) {
+void RetransmissionQueue::mark_lost(std::uint32_t slot, Losses& losses) {
+    SentRecord& r = slots_[slot];
+    losses.add(r);
+    unlink(slot);
+    count(r, false);
+    r.lost = true;
+    r.retransmission_out = false;
+    count(r, true);
+    lost_from_ = std::min(lost_from_, r.begin);
+}
+
+RetransmissionQueue::Losses RetransmissionQueue::mark_overtaken(Instant sent, Seq64 end,
+                                                                Duration patience, Instant now) {
+    Losses losses;
+    for (std::uint32_t slot = oldest_; slot != kNone;) {
         ++work.nodes;
-        if (records_[i].sacked) {
-            return records_[i].end;
+        const SentRecord& r = slots_[slot];
+        if (!r.sent_before(sent, end)) {
+            break;
         }
+        const std::uint32_t next = r.newer;
+        const Duration left = r.last_sent + patience - now;
+        if (left > Duration{}) {
+            // They stand in the order of sending: whoever follows waits longer still.
+            losses.wait = left;
+            break;
+        }
+        mark_lost(slot, losses);
+        slot = next;
     }
-    return {};
+    return losses;
 }
 
-std::uint32_t RetransmissionQueue::mark_lost_below_sacked(std::uint32_t threshold) {
-    if (sacked_ == 0) {
-        return 0;
-    }
+RetransmissionQueue::Losses RetransmissionQueue::mark_lost_below_sacked(std::uint32_t threshold) {
+    Losses losses;
+    // From the top down to the range with which enough is sacked: all that lies below it and isn't held is lost.
+    Seq64 edge{};
     std::uint32_t above = 0;
-    std::uint32_t news = 0;
-    for (std::size_t i = records_.size(); i-- > 0;) {
-        ++work.nodes;
-        SentRecord& r = records_[i];
-        if (r.sacked) {
-            above += r.segments();
-        } else if (above >= threshold && !r.lost && !r.retransmission_out) {
-            count(r, false);
-            r.lost = true;
-            count(r, true);
-            news += r.segments();
+    for (auto range = held_.end(); range != held_.begin() && above < threshold;) {
+        --range;
+        edge = Seq64{range->begin};
+        for (std::size_t i = find(Seq64{range->begin});
+             i < size() && at(i).begin.value < range->end && above < threshold; ++i) {
+            ++work.nodes;
+            above += at(i).segments();
         }
     }
-    return news;
+    if (above < threshold) {
+        return losses;
+    }
+    for (std::size_t i = find(judged_); i < size() && at(i).begin < edge; ++i) {
+        ++work.nodes;
+        const SentRecord& r = at(i);
+        if (travels(r) && !r.retransmission_out) {
+            mark_lost(order_[i], losses);
+        }
+    }
+    judged_ = std::max(judged_, edge);
+    return losses;
 }
 
-std::uint32_t RetransmissionQueue::mark_first_lost(Instant latest) {
-    for (std::size_t i = 0; i < records_.size(); ++i) {
-        ++work.nodes;
-        if (records_[i].sacked) {
-            continue;
-        }
-        if (records_[i].lost || records_[i].retransmission_out || records_[i].last_sent > latest) {
-            return 0;
-        }
-        // Only the first segment: of the rest nothing is known yet.
-        if (records_[i].segments() > 1) {
-            (void)split(i, records_[i].begin + records_[i].segment_size);
-        }
-        SentRecord& r = records_[i];
-        count(r, false);
-        r.lost = true;
-        count(r, true);
-        return r.segments();
+RetransmissionQueue::Losses RetransmissionQueue::mark_first_lost(Instant latest) {
+    Losses losses;
+    if (empty()) {
+        return losses;
     }
-    return 0;
+    const std::size_t i = find(Seq64{held_.first_gap(front().begin.value)});
+    if (i >= size()) {
+        return losses;
+    }
+    ++work.nodes;
+    if (at(i).lost || at(i).retransmission_out || at(i).last_sent > latest) {
+        return losses;
+    }
+    // Only the first segment: of the rest nothing is known yet.
+    if (at(i).segments() > 1) {
+        (void)split(i, at(i).begin + at(i).segment_size);
+    }
+    mark_lost(order_[i], losses);
+    return losses;
 }
 
-void RetransmissionQueue::mark_all_lost() {
-    for (std::size_t i = 0; i < records_.size(); ++i) {
+RetransmissionQueue::Losses RetransmissionQueue::mark_all_lost(Instant latest) {
+    Losses losses;
+    for (std::size_t i = 0; i < size(); ++i) {
         ++work.nodes;
-        SentRecord& r = records_[i];
-        if (r.sacked) {
-            continue;
+        const SentRecord& r = at(i);
+        if (travels(r) && (i == 0 || r.last_sent <= latest)) {
+            mark_lost(order_[i], losses);
         }
-        count(r, false);
-        r.lost = true;
-        r.retransmission_out = false;
-        count(r, true);
     }
+    return losses;
 }
 
 void RetransmissionQueue::mark_oversized_lost(std::uint32_t mss) {
-    for (std::size_t i = 0; i < records_.size(); ++i) {
+    Losses losses;
+    for (std::size_t i = 0; i < size(); ++i) {
         ++work.nodes;
-        SentRecord& r = records_[i];
-        if (r.sacked || r.segment_size <= mss) {
-            continue;
+        if (travels(at(i)) && at(i).segment_size > mss) {
+            mark_lost(order_[i], losses);
         }
-        count(r, false);
-        r.lost = true;
-        r.retransmission_out = false;
-        count(r, true);
     }
 }
 
 void RetransmissionQueue::forget_sacked() {
-    for (std::size_t i = 0; i < records_.size(); ++i) {
+    held_.clear();
+    judged_ = {};
+    std::uint32_t older = kNone;
+    for (std::size_t i = 0; i < size(); ++i) {
         ++work.nodes;
-        SentRecord& r = records_[i];
+        SentRecord& r = record(i);
+        if (r.sacked) {
+            count(r, false);
+            r.sacked = false;
+            count(r, true);
+            link_after(order_[i], older);
+        }
+        if (travels(r)) {
+            older = order_[i];
+        }
+    }
+}
+
+void RetransmissionQueue::forget_lost() {
+    judged_ = {};
+    for (std::size_t i = find(lost_from_); i < size(); ++i) {
+        ++work.nodes;
+        SentRecord& r = record(i);
+        if (!r.lost) {
+            continue;
+        }
+        const bool back = !r.retransmission_out;
         count(r, false);
-        r.sacked = false;
+        r.lost = false;
         count(r, true);
+        if (back) {
+            // In the order of sending, as RACK wants it: mostly the oldest of all.
+            std::uint32_t older = kNone;
+            for (std::uint32_t next = oldest_;
+                 next != kNone && slots_[next].sent_before(r.last_sent, r.end);
+                 next = slots_[next].newer) {
+                ++work.nodes;
+                older = next;
+            }
+            link_after(order_[i], older);
+        }
     }
 }
 
 const SentRecord* RetransmissionQueue::first_lost() const {
-    if (lost_ == retransmitted_) {
+    if (lost_ == 0) {
         return nullptr;
     }
-    for (std::size_t i = 0; i < records_.size(); ++i) {
+    for (std::size_t i = find(lost_from_); i < size(); ++i) {
         ++work.nodes;
-        if (records_[i].lost && !records_[i].retransmission_out) {
-            return &records_[i];
+        if (at(i).to_retransmit()) {
+            lost_from_ = at(i).begin;
+            return &at(i);
         }
     }
+    lost_from_ = order_.empty() ? Seq64{} : back().end;
     return nullptr;
 }
 
-void RetransmissionQueue::retransmitted(std::uint64_t length, std::uint16_t segment_size,
-                                        Instant now) {
-    for (std::size_t i = 0; i < records_.size(); ++i) {
-        ++work.nodes;
-        if (!records_[i].lost || records_[i].retransmission_out) {
-            continue;
-        }
-        if (length < records_[i].length()) {
-            // Without room for a record the whole range counts as sent again; the timer repairs that.
-            (void)split(i, records_[i].begin + length);
-        }
-        SentRecord& r = records_[i];
-        count(r, false);
-        r.retransmission_out = true;
-        r.last_sent = now;
-        r.segment_size = segment_size;
-        if (r.transmissions < 255) {
-            ++r.transmissions;
-        }
-        count(r, true);
-        return;
+void RetransmissionQueue::sent_again(std::size_t index, Instant now, const RateStamp& rate) {
+    SentRecord& r = record(index);
+    count(r, false);
+    r.retransmission_out = true;
+    r.last_sent = now;
+    r.rate = rate;
+    if (r.transmissions < 255) {
+        ++r.transmissions;
     }
+    count(r, true);
+}
+
+bool RetransmissionQueue::retransmitted(std::uint64_t length, std::uint16_t segment_size,
+                                        Instant now, const RateStamp& rate) {
+    const SentRecord* first = first_lost();
+    if (first == nullptr) {
+        return false;
+    }
+    const std::size_t i = find(first->begin);
+    if (length < first->length()) {
+        // Without room for a record the whole range counts as sent again; the timer repairs that.
+        (void)split(i, first->begin + length);
+    }
+    SentRecord& r = record(i);
+    count(r, false);
+    r.segment_size = segment_size;
+    count(r, true);
+    sent_again(i, now, rate);
+    link_newest(order_[i]);
+    return i == 0;
+}
+
+void RetransmissionQueue::probed(std::uint64_t length, Instant now, const RateStamp& rate) {
+    RUNNEL_CHECK(!empty() && travels(back()));
+    if (length < back().length()) {
+        (void)split(size() - 1, back().end - length);
+    }
+    const std::size_t i = size() - 1;
+    unlink(order_[i]);
+    sent_again(i, now, rate);
+    link_newest(order_[i]);
 }
 
 void RetransmissionQueue::clear() {
-    records_.clear();
+    order_.clear();
+    slots_.clear();
+    free_.clear();
+    held_.clear();
+    oldest_ = newest_ = kNone;
     out_ = sacked_ = lost_ = retransmitted_ = 0;
 }
 

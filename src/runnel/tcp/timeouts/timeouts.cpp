@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "runnel/tcp/recovery/transitions.hpp"
+
 namespace runnel::tcp {
 
 namespace {
@@ -155,19 +157,8 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
     }
     note_r1(tcb, effects);
     effects.decide(tcb, Decision::tcp_note_retransmission_timeout, tcb.recovery.timeouts);
-    // The peer may drop what it had only sacked; where the head is sacked it has (RFC 2018 §5, §8,
-    // 2018-M4).
-    if (tcb.retransmission.front().sacked) {
-        effects.decide(tcb, Decision::tcp_note_sack_reneging);
-        tcb.retransmission.forget_sacked();
-    }
-    // RFC 9293 §3.8.2, MUST-19: slow start anew; note_timeout backs the RTO off.
-    tcb.controller.on_timeout(tcb.recovery.timeouts == 0, 1,
-                              tcb.path_view(effects.config(), effects.now));
-    tcb.retransmission.mark_all_lost();
-    tcb.recovery.state = RecoveryState::loss;
-    tcb.recovery.point = tcb.snd.nxt;
-    tcb.recovery.duplicate_acks = 0;
+    ++tcb.telemetry.timeouts;
+    enter_loss(tcb, effects);
     note_timeout(tcb);
     Instant next = effects.now + tcb.rto(effects.config());
     const Duration limit =
@@ -283,6 +274,14 @@ void on_timers(Tcb& tcb, Effects& effects) {
         tcb.timers.cancel(timer);
         return effects.fate == Fate::none && tcb.state != State::closed;
     };
+    // The probe before the timeout: it moves that.
+    if (due(Timer::loss_probe)) {
+        on_loss_probe_timeout(tcb, effects);
+    }
+    if (due(Timer::reorder)) {
+        on_reorder_timeout(tcb, effects);
+    }
+    (void)due(Timer::pacing);  // the plan looks whether it is armed
     if (due(Timer::retransmit)) {
         on_retransmission_timeout(tcb, effects);
     }
