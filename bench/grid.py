@@ -13,8 +13,8 @@ import statistics
 import subprocess
 import sys
 
-BENCH = os.environ["RUNNEL_BENCH"]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BENCH = os.environ.get("RUNNEL_BENCH", os.path.join(ROOT, "build", "release", "bench"))
 LOSSES = (0, 0.01, 0.1, 1, 3, 5)
 RTTS = (1, 10, 50, 100, 300)
 RATES = (10, 100, 1000)
@@ -48,14 +48,23 @@ def share(runs, field="share"):
     return statistics.fmean(run[field] for run in runs) * 100
 
 
+def at_least(what, rate, rtt, figure, bound):
+    return what, rate, rtt, figure, f"at least {bound:g}", figure >= bound
+
+
 def promises(control, cells, options):
-    """(what, path, figure, bound, holds)"""
+    """(what, rate, RTT, figure, bound, holds)"""
     for (rate, rtt, loss, reorder), runs in cells.items():
         if loss == 0 and reorder == 0:
-            yield ("goodput without loss, % of the line", rate, rtt, share(runs), 95, share(runs) >= 95)
+            yield at_least("goodput without loss, % of the line", rate, rtt, share(runs), 95)
+            # A millisecond at a quarter above the line's rate, which pacing allows, and two segments in any case.
+            allowed = max(2, 1.25 * rate * 1e6 * 1e-3 / 12_000) + 2
+            burst = max(run["burst_segments"] for run in runs)
+            yield ("greatest burst after slow start, segments", rate, rtt, burst, f"at most {allowed:.0f}",
+                   burst <= allowed)
         if loss == 0 and reorder == 1:
             kept = share(runs) / share(cells[rate, rtt, 0, 0]) * 100
-            yield ("goodput kept with 1 % reordered by up to half an RTT, %", rate, rtt, kept, 95, kept >= 95)
+            yield at_least("goodput kept with 1 % reordered by up to half an RTT, %", rate, rtt, kept, 95)
     for rtt in (10, 50, 100):
         for loss in (0.1, 1):
             # Tails are lost as seldom as anything: enough transfers for some hundred of them.
@@ -64,18 +73,18 @@ def promises(control, cells, options):
             lost = sum(run["tail_lost"] for run in runs)
             by_timeout = sum(run["tail_lost_timeout"] for run in runs)
             repaired = 100 * (1 - by_timeout / lost) if lost else 100.0
-            yield (f"tails lost at {loss:g} % ({lost}) repaired without RTO, %", 100, rtt, repaired, 95, repaired >= 95)
+            yield at_least(f"tails lost at {loss:g} % ({lost}) repaired without RTO, %", 100, rtt, repaired, 95)
     for rtt in (10, 50, 100):
         run = sim_grid(options, "stalls", "--cc", control, "--rate", 100, "--rtt", rtt, "--loss", 0, "--reorder", 0,
                        "--duration", 200)[0]
         stalls = run["stalls_timed_out"]
         undone = 100 * run["stalls_undone"] / stalls if stalls else 100.0
-        yield (f"timeouts by stalls ({stalls}) undone, %", 100, rtt, undone, 95, undone >= 95)
+        yield at_least(f"timeouts by stalls ({stalls}) undone, %", 100, rtt, undone, 95)
     for count in (2, 4, 8, 16):
         runs = sim_grid(options, "bulk", "--cc", control, "--rate", 100, "--rtt", 20, "--loss", 0, "--reorder", 0,
                         "--flows", count, "--duration", 60, "--seeds", options.seeds)
         index = statistics.fmean(run["jain"] for run in runs)
-        yield (f"Jain's index of {count} equal flows", 100, 20, index, 0.95, index >= 0.95)
+        yield at_least(f"Jain's index of {count} equal flows", 100, 20, index, 0.95)
 
 
 def table(control, cells):
@@ -95,11 +104,11 @@ def table(control, cells):
 
 
 def promise_table(rows):
-    lines = ["| congestion control | what | Mbit/s | RTT, ms | figure | at least | |",
-             "| --- | --- | ---: | ---: | ---: | ---: | --- |"]
+    lines = ["| congestion control | what | Mbit/s | RTT, ms | figure | wanted | |",
+             "| --- | --- | ---: | ---: | ---: | --- | --- |"]
     for control, (what, rate, rtt, figure, bound, holds) in rows:
-        shown = f"{figure:.3f}" if bound < 1 else f"{figure:.1f}"
-        lines.append(f"| {control} | {what} | {rate:g} | {rtt:g} | {shown} | {bound:g} | {'' if holds else 'falls short'} |")
+        shown = f"{figure:.3f}" if "Jain" in what else f"{figure:.1f}"
+        lines.append(f"| {control} | {what} | {rate:g} | {rtt:g} | {shown} | {bound} | {'' if holds else 'falls short'} |")
     return lines
 
 

@@ -19,8 +19,8 @@ import threading
 
 import _impaired_report as report
 
-BENCH = os.environ["RUNNEL_BENCH"]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BENCH = os.environ.get("RUNNEL_BENCH", os.path.join(ROOT, "build", "release", "bench"))
 PAIRS = ("kernel-kernel", "runnel-kernel", "kernel-runnel", "runnel-runnel")
 ATTEMPTS = 4
 
