@@ -69,7 +69,7 @@ def promises(control, cells, options):
         for loss in (0.1, 1):
             # Tails are lost as seldom as anything: enough transfers for some hundred of them.
             runs = sim_grid(options, "tails", "--cc", control, "--rate", 100, "--rtt", rtt, "--loss", loss,
-                            "--reorder", 0, "--transfers", 15_000 if loss >= 1 else 60_000)
+                            "--reorder", 0, "--first-seed", rtt, "--transfers", 15_000 if loss >= 1 else 60_000)
             lost = sum(run["tail_lost"] for run in runs)
             by_timeout = sum(run["tail_lost_timeout"] for run in runs)
             repaired = 100 * (1 - by_timeout / lost) if lost else 100.0
