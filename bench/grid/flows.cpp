@@ -76,6 +76,8 @@ private:
     void write(Flow& flow);
     void read(Flow& flow);
     void run_to(Instant limit);
+    void run_traced(Instant limit);
+    void trace();
     void watch_stalls();
     void sample();
     [[nodiscard]] FlowResult result_of(std::size_t index);
@@ -165,6 +167,31 @@ void Bulk::run_to(Instant limit) {
     } while (net_.advance(limit));
 }
 
+void Bulk::trace() {
+    const auto s = net_.sockets(kSender).tcp_info(flows_[0].writer);
+    if (!s) {
+        return;
+    }
+    std::printf(
+        "%9.4f s  cwnd %6u  ssthresh %6u  %-9s out %6u  sacked %5u  lost %5u  again %5u  srtt %7.2f ms  "
+        "queue %7.2f ms  reordering %u (%u)  retransmitted %llu  undone %llu\n",
+        seconds_of(net_.now() - begin_), s->cwnd_segments, std::min(s->ssthresh_segments, 999'999U),
+        s->recovery_state, s->segments_out, s->segments_sacked, s->segments_lost,
+        s->segments_retransmitted_out, seconds_of(s->rtt) * 1e3,
+        static_cast<double>(net_.way(kSender).backlog(net_.now())) * 8e3 /
+            static_cast<double>(config_.net.there.bits_per_second),
+        s->reordering, s->reorderings, static_cast<unsigned long long>(s->total_retransmissions),
+        static_cast<unsigned long long>(undone_of(net_.host(kSender).recorder())));
+}
+
+void Bulk::run_traced(Instant limit) {
+    while (config_.trace_every.ns > 0 && net_.now() + config_.trace_every < limit) {
+        run_to(net_.now() + config_.trace_every);
+        trace();
+    }
+    run_to(limit);
+}
+
 void Bulk::watch_stalls() {
     const Duration every = config_.net.there.stall_every;
     if (every.ns == 0) {
@@ -214,14 +241,14 @@ BulkResult Bulk::run() {
         start(index);
     }
     const Duration half = config_.duration / 2;
-    run_to(begin_ + half);
+    run_traced(begin_ + half);
     for (Flow& flow : flows_) {
         flow.received_at_half = flow.received;
     }
     at_half_ = net_.way(kSender).counters();
     net_.reset_burst();
     for (std::uint32_t i = 1; i <= kSamples; ++i) {
-        run_to(begin_ + half + half / kSamples * i);
+        run_traced(begin_ + half + half / kSamples * i);
         sample();
     }
     BulkResult result;
@@ -280,8 +307,13 @@ void Bulk::fill(BulkResult& result) {
     const FlightRecorder& recorder = net_.host(kSender).recorder();
     for (std::size_t i = 0; i < kDecisionCount; ++i) {
         const auto decision = static_cast<Decision>(i);
+        const std::string name(describe(decision).name);
         if (const std::uint64_t count = recorder.count(decision); count != 0) {
-            result.decisions[std::string(describe(decision).name)] = count;
+            result.decisions[name] = count;
+        }
+        const std::uint64_t theirs = net_.host(kReceiver).recorder().count(decision);
+        if (theirs != 0) {
+            result.decisions["receiver: " + name] = theirs;
         }
     }
     result.timeouts = timeouts_of(recorder);

@@ -19,6 +19,7 @@ struct BulkConfig {
     NetConfig net;
     std::vector<FlowConfig> flows{1};
     Duration duration = seconds(4);  ///< of virtual time; measured is its second half
+    Duration trace_every = {};       ///< prints the first flow's state so often; 0: never
 };
 
 struct FlowResult {
@@ -41,7 +42,7 @@ struct BulkResult {
     double queue_ms = 0;  ///< waiting that packets of data met at the bottleneck, mean
     double burst = 0;     ///< segments, greatest at one instant, second half
     WayCounters there, back;
-    std::map<std::string, std::uint64_t> decisions;  ///< the sender's, those that occurred
+    std::map<std::string, std::uint64_t> decisions;  ///< of both, those that occurred
     std::uint64_t timeouts = 0, probes = 0, undone = 0;
     /// Of a line that stalls: stalls in which the retransmission timer fired, and those of them of which the sender
     /// has found out that it was in vain.

@@ -10,6 +10,7 @@ namespace runnel::bench {
 namespace {
 constexpr std::array<std::string_view, 2> kAddresses{"10.5.0.1/24", "10.5.0.2/24"};
 constexpr std::size_t kPollBudget = 64;
+constexpr std::uint32_t kSnapLength = 128;  ///< of captures: headers
 
 HostConfig host_config(const tcp::TcpConfig& tcp, std::uint64_t seed, unsigned side) {
     HostConfig config;
@@ -57,7 +58,9 @@ Net::Net(const NetConfig& config) : config_(config) {
             std::make_unique<Way>(side == kSender ? config.there : config.back, seeds.next());
     }
     if (config.capture) {
-        writer_ = std::make_unique<report::PcapngWriter>(captured_, report::PcapngOptions{});
+        report::PcapngOptions capture;
+        capture.snap_length = kSnapLength;
+        writer_ = std::make_unique<report::PcapngWriter>(captured_, capture);
         writer_->add_interface("sender", LinkLayer::raw_ip);
         host(kSender).set_capture(true);
     }

@@ -37,6 +37,7 @@ struct Options {
     std::vector<std::string> settings, flows;
     bool json = false, decisions = false;
     std::string capture;
+    double trace = 0;  // ms
 };
 
 struct Cell {
@@ -148,6 +149,7 @@ void run_cell(const Options& options, Cell& cell, std::uint32_t seed) {
     config.net = net;
     config.flows = flows_of(options);
     config.duration = of_seconds(duration_of(options, cell));
+    config.trace_every = of_seconds(options.trace / 1e3);
     cell.bulk[seed] = run_bulk(config);
     if (net.capture) {
         std::ofstream file(options.capture, std::ios::binary);
@@ -404,9 +406,9 @@ void declare(CLI::App& app, Options& o) {
     app.add_option("--jobs", o.jobs)->check(CLI::Range(1, 64));
     app.add_option("--capture", o.capture,
                    "pcapng of the sender with its reasons; one cell and seed");
+    app.add_option("--trace", o.trace, "ms: print the first flow's window so often");
     app.add_flag("-j,--json", o.json);
-    app.add_flag("--decisions", o.decisions,
-                 "what the sender decided how often, of the first seed");
+    app.add_flag("--decisions", o.decisions, "what both ends decided how often, of the first seed");
 }
 
 }  // namespace
