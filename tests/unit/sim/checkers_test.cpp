@@ -80,6 +80,36 @@ Saboteur::OnSettled each(F f) {
     };
 }
 
+void treble_after_reduction(tcp::Tcb& tcb) {
+    tcp::Controller& controller = tcb.controller;
+    if (controller.prior_window() == 0 && tcb.counters.bytes_acked > 50'000) {
+        controller.reduce(tcp::CongestionEvent::loss, {});
+        tcb.recovery.state = tcp::RecoveryState::recovery;
+        tcb.recovery.point = tcb.snd.nxt;
+    } else if (controller.prior_window() != 0 && tcb.recovery.state == tcp::RecoveryState::open) {
+        controller.set_window(3 * controller.prior_window());
+    }
+}
+
+/// Two ACKs six seconds apart, after which BBR looks for the round trip.
+void count_in_tens(tcp::Tcb& tcb, Instant now) {
+    if (tcb.counters.bytes_acked < 10'000) {
+        return;
+    }
+    tcb.controller.use(tcp::CongestionControl::bbr, {});
+    tcp::AckSummary ack;
+    ack.octets_delivered = 5'000'000;
+    ack.rate.delivered = 10'000'000;
+    ack.rate.interval = ack.rtt = milliseconds(10);
+    tcp::PathView path;
+    path.mss = 10;
+    path.smoothed_rtt = milliseconds(10);
+    for (const Instant at : {now, now + seconds(6)}) {
+        path.now = at;
+        tcb.controller.observe(ack, path);
+    }
+}
+
 struct Plant {
     Check check;
     const char* what;
@@ -292,6 +322,17 @@ std::vector<Plant> resource_plants() {
                           config.initial_window_segments = 0;
                           tcb.controller = tcp::Controller(config);
                       })});
+    plants.push_back({Check::cubic_window,
+                      "CUBIC's window trebles after a reduction",
+                      bulk(400'000),
+                      {},
+                      each([](tcp::Tcb& tcb, Instant) { treble_after_reduction(tcb); })});
+    plants.back().scenario.flows[0].congestion_control = tcp::CongestionControl::cubic;
+    plants.push_back({Check::bbr_bounds,
+                      "BBR takes its window for one of segments of ten octets",
+                      bulk(400'000),
+                      {},
+                      each([](tcp::Tcb& tcb, Instant now) { count_in_tens(tcb, now); })});
     plants.push_back({Check::pipe,
                       "SND.NXT runs ahead of what was sent",
                       bulk(50'000),

@@ -182,7 +182,9 @@ TEST(Bbr, FindsTheRateAndDrainsTheQueue) {  // §5.3.1, §5.3.2
     EXPECT_TRUE(path.bbr.model()->full_bw_reached());
     EXPECT_GT(path.bbr.model()->max_bw(), path.rate * 95 / 100);
     EXPECT_LT(path.bbr.model()->max_bw(), path.rate * 105 / 100);
+    const Instant full = path.now;
     path.run_until(BbrState::probe_cruise, seconds(1));
+    EXPECT_LT((path.now - full).ns, milliseconds(120).ns) << "not by giving up after three rounds";
     EXPECT_LT(path.in_flight, path.bdp() * 11 / 10) << "no queue is left";
     EXPECT_GT(path.share(seconds(3)), 0.95);
     EXPECT_LT(path.most_queued, 2 * path.bdp());
@@ -257,6 +259,16 @@ TEST(Bbr, AShallowQueueBoundsWhatIsInFlight) {  // §5.5.10.2
     const std::uint64_t delivered = path.delivered;
     EXPECT_GT(path.share(seconds(10)), 0.8);
     EXPECT_LT(path.lost - lost, (path.delivered - delivered) / 50) << "less than 2 %";
+}
+
+TEST(Bbr, LossesWhileItProbesBoundWhatIsInFlight) {  // §5.5.10.2, HandleInflightTooHigh
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run_until(BbrState::probe_cruise, seconds(3));
+    EXPECT_EQ(path.bbr.model()->inflight_longterm(), BbrModel::kInfinity);
+    path.queue_limit = 40'000;
+    path.run(seconds(4));
+    EXPECT_LT(path.bbr.model()->inflight_longterm(), path.bdp() * 3 / 2);
+    EXPECT_GT(path.bbr.model()->inflight_longterm(), path.bdp() / 2);
 }
 
 TEST(Bbr, LossesEndStartup) {  // §5.3.1.3

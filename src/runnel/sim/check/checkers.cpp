@@ -84,7 +84,7 @@ std::array<std::uint64_t, kChecks> Checkers::asked() const {
                  Check::sack_truth});
     set(t.looks + t.arrived, {Check::send_order, Check::rto_bounds, Check::delayed_ack});
     set(t.looks, {Check::loss_timer, Check::persist_timer, Check::owned_deadline, Check::reassembly,
-                  Check::cwnd_bounds, Check::pipe});
+                  Check::cwnd_bounds, Check::cubic_window, Check::bbr_bounds, Check::pipe});
     set(t.timeouts, {Check::timeout_progress});
     set(t.records, {Check::transitions});
     set(t.settled, {Check::buffers});
@@ -398,6 +398,8 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
     check::reassembly(look);
     check::rto_bounds(look);
     check::cwnd_bounds(look);
+    check::cubic_window(look);
+    check::bbr_bounds(look);
     check::pipe(look);
     one.new_data = false;
     remember(one, *tcb);

@@ -40,6 +40,8 @@ void delayed_ack_begins(const Look& look);
 void reassembly(const Look& look);
 void rto_bounds(const Look& look);
 void cwnd_bounds(const Look& look);
+void cubic_window(const Look& look);
+void bbr_bounds(const Look& look);
 void pipe(const Look& look);
 
 // --- what a connection sends ---------------------------------------------------------------------------------

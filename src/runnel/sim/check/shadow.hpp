@@ -16,6 +16,15 @@ struct SentRange {
     tcp::Seq64 end;
 };
 
+/// Where CUBIC's curve began, as its window showed.
+struct CubicShadow {
+    std::uint32_t window = 0;  ///< at the last look; 0: none
+    std::uint32_t threshold = 0;
+    std::uint32_t peak = 0;  ///< before the reduction; 0: not known
+    std::uint32_t from = 0;  ///< after it
+    Instant since;           ///< when the reduction was over, on the host's clock
+};
+
 struct Shadow {
     std::uint64_t handle = 0;  ///< packed ConnectionHandle; 0: none yet
     FourTuple tuple;
@@ -52,6 +61,7 @@ struct Shadow {
     // At the last look.
     tcp::Seq64 una;
     Duration smoothed = {}, variation = {};
+    CubicShadow cubic;
 };
 
 }  // namespace runnel::sim::check

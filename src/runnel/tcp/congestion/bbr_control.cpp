@@ -81,14 +81,14 @@ void BbrModel::set_cwnd() {
         cwnd_ += now_.newly_acked;
     }
     cwnd_ = std::max(cwnd_, kMinPipe * mss_);
-    if (state_ == BbrState::probe_rtt) {
-        cwnd_ = std::min(cwnd_, probe_rtt_cwnd());
-    }
     bound_cwnd();
 }
 
-/// §5.6.4.7, BoundCwndForModel.
+/// §5.6.4.5, BoundCwndForProbeRTT, and §5.6.4.7, BoundCwndForModel.
 void BbrModel::bound_cwnd() {
+    if (state_ == BbrState::probe_rtt) {
+        cwnd_ = std::min(cwnd_, probe_rtt_cwnd());
+    }
     std::uint64_t cap = kInfinity;
     if (state_ == BbrState::probe_rtt || state_ == BbrState::probe_cruise) {
         cap = headroom_inflight();

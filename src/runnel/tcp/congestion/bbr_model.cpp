@@ -94,6 +94,7 @@ void BbrModel::on_ack(const AckSummary& ack, const PathView& path) {
         handle_losses(ack);
     }
     if (ack.octets_delivered == 0) {
+        bound_cwnd();
         return;
     }
     // §5.2.3, UpdateModelAndState, then UpdateControlParameters.
@@ -161,6 +162,7 @@ void BbrModel::on_undo() {
         start_refill();
     }
     undo_ = Undo::none;
+    bound_cwnd();
 }
 
 /// §5.4.1, HandleRestartFromIdle.
@@ -171,6 +173,7 @@ void BbrModel::on_restart(Instant now) {
         set_pacing_rate(100);
     } else if (state_ == BbrState::probe_rtt) {
         check_probe_rtt_done(now);
+        bound_cwnd();
     }
 }
 

@@ -1,0 +1,91 @@
+// CUBIC's window stays below its curve, or below Reno's line where that is higher (RFC 9438 §4.2 to §4.7): both
+// computed anew from when the window was reduced and from where, in milliseconds and thousandths of a segment.
+#include <algorithm>
+
+#include "runnel/base/mul_div.hpp"
+#include "runnel/sim/check/look.hpp"
+
+namespace runnel::sim::check {
+
+namespace {
+
+/// 0.4 t^3 in thousandths of a segment, t in ms.
+std::uint64_t rise(std::uint64_t ms) {
+    ms = std::min<std::uint64_t>(ms, 1'000'000);
+    return mul_div(ms * ms * ms, 4, 10'000'000);
+}
+
+/// When a rise of so many thousandths is over, in ms.
+std::uint64_t time_of(std::uint64_t thousandths) {
+    std::uint64_t low = 0;
+    std::uint64_t high = 1'000'000;
+    while (low < high) {
+        const std::uint64_t middle = (low + high) / 2;
+        if (rise(middle) < thousandths) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/// Equation 1, in thousandths: `ms` after it stood at `from`, with its plateau at `peak`.
+std::uint64_t curve(std::uint64_t from, std::uint64_t peak, std::uint64_t ms) {
+    if (peak <= from) {
+        return from + rise(ms);
+    }
+    const std::uint64_t k = time_of(peak - from);
+    return ms >= k ? peak + rise(ms - k) : peak - std::min(rise(k - ms), peak);
+}
+
+}  // namespace
+
+void cubic_window(const Look& look) {
+    const tcp::Controller& controller = look.tcb.controller;
+    CubicShadow& seen = look.seen.cubic;
+    const std::uint32_t window = controller.window();
+    const std::uint32_t threshold = controller.threshold();
+    const auto state = look.tcb.recovery.state;
+    const Duration round_trip = look.tcb.rtt.min_rtt();
+    if (controller.control() != tcp::CongestionControl::cubic || round_trip.ns <= 0) {
+        seen = {};
+        return;
+    }
+    const bool repairing =
+        state != tcp::RecoveryState::open && state != tcp::RecoveryState::disorder;
+    if (seen.window == 0 || threshold > seen.threshold || state == tcp::RecoveryState::loss) {
+        // After an undo or a timeout the plateau lies where only the controller knows.
+        seen.peak = 0;
+    } else if (threshold < seen.threshold) {
+        seen.peak = repairing ? std::max(seen.window, window) : 0;
+    }
+    seen.window = window;
+    seen.threshold = threshold;
+    if (repairing || seen.peak == 0) {
+        seen.since = look.local;
+        seen.from = std::max(window, threshold);
+        return;
+    }
+    if (window <= seen.from) {
+        return;
+    }
+    const auto gone = static_cast<std::uint64_t>((look.local - seen.since).ns);
+    const std::uint64_t ahead = (gone + static_cast<std::uint64_t>(round_trip.ns)) / 1'000'000 + 1;
+    const std::uint64_t from = std::uint64_t{seen.from} * 1000;
+    const std::uint64_t peak = std::uint64_t{seen.peak} * 1000;
+    const std::uint64_t converged = peak * 17 / 20;  // fast convergence: (1 + 0.7) / 2
+    const std::uint64_t reno = from + 1000 * (gone / static_cast<std::uint64_t>(round_trip.ns) + 1);
+    std::uint64_t most = std::max({curve(from, peak, ahead), curve(from, converged, ahead), reno});
+    most += most / 50 + 3'000;  // whole segments, and a step in progress
+    if (std::uint64_t{window} * 1000 > most) {
+        look.fails(Check::cubic_window, "the window is above the curve and above Reno's line",
+                   {{"cwnd", window},
+                    {"most", most / 1000},
+                    {"before the loss", seen.peak},
+                    {"after it", seen.from},
+                    {"ms since", gone / 1'000'000}});
+    }
+}
+
+}  // namespace runnel::sim::check
