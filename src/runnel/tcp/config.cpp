@@ -364,8 +364,8 @@ constexpr std::array kFields = {
                                    "a search is over when so few octets are open"),
     time<&C::mtu_probe_interval, kSecond>("tcp_probe_interval", 0, 1'000'000,
                                           "larger sizes are tried again after so long, in s"),
-    flag<&C::mtu_needs_evidence>("mtu_needs_evidence",
-                                 "ICMP is believed about what has got through only once that is lost"),
+    flag<&C::mtu_needs_evidence>(
+        "mtu_needs_evidence", "ICMP is believed about what has got through only once that is lost"),
     // Acknowledging
     numeric("delayed_ack_min_ms", 1, 499, &set_delayed_ack_min, "least delay of an ACK, in ms"),
     numeric("delayed_ack_max_ms", 1, 499, &set_delayed_ack_max, "greatest delay of an ACK, in ms"),

@@ -31,6 +31,8 @@ void fill_telemetry(const Tcb& tcb, const TcpConfig& config, ConnectionStatus& s
     s.syn_transmissions = tcb.syn_transmissions;
     s.reno_sacked = tcb.options.sack ? 0U : tcb.recovery.duplicate_acks;
     s.ack_delay = tcb.ack.adapted_delay(config);
+    s.receive_rtt = tcb.window.rtt();
+    s.receive_space = tcb.window.space();
     s.interactive = tcb.ack.interactive();
     s.data_segments_sent = t.data_segments_sent;
     s.data_segments_received = t.data_segments_received;
@@ -137,8 +139,6 @@ ConnectionStatus status_of(const Tcb& tcb, const TcpConfig& config) {
     s.out_of_order = tcb.reassembler.bytes();
     s.send_buffer = tcb.send_limit(config);
     s.receive_buffer = tcb.receive_limit;
-    s.receive_rtt = tcb.window.rtt();
-    s.receive_space = tcb.window.space();
     s.pinned = tcb.receive.pinned() + tcb.reassembler.pinned();
     return s;
 }

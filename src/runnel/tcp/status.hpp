@@ -149,14 +149,14 @@ struct ConnectionStatus {
     std::uint32_t send_buffer = 0, receive_buffer = 0;  ///< how much the queues may hold now
     Duration receive_rtt = {};        ///< the round trip as the receiver sees it; 0: not measured
     std::uint32_t receive_space = 0;  ///< most octets read in one; 0: not measured
-    std::uint64_t pinned = 0;   ///< memory that received data keeps, whole chunks
-    std::uint32_t embryos = 0;  ///< of a listener: connections in SYN-RECEIVED
-    bool peer_closed = false;   ///< the peer's FIN has come, everything before it too
-    bool sending_over = false;  ///< the user has closed: a FIN follows the data
-    bool passive = false;       ///< came from a listener
-    bool syn_acked = false;     ///< our SYN has been acknowledged
-    bool fin_acked = false;     ///< our FIN has been acknowledged
-    bool syn_data = false;      ///< data went with the SYN and was taken (RFC 7413)
+    std::uint64_t pinned = 0;         ///< memory that received data keeps, whole chunks
+    std::uint32_t embryos = 0;        ///< of a listener: connections in SYN-RECEIVED
+    bool peer_closed = false;         ///< the peer's FIN has come, everything before it too
+    bool sending_over = false;        ///< the user has closed: a FIN follows the data
+    bool passive = false;             ///< came from a listener
+    bool syn_acked = false;           ///< our SYN has been acknowledged
+    bool fin_acked = false;           ///< our FIN has been acknowledged
+    bool syn_data = false;            ///< data went with the SYN and was taken (RFC 7413)
     FastOpenFailure fast_open_failure = FastOpenFailure::none;
     std::uint32_t syn_transmissions = 0;
     std::uint32_t reno_sacked = 0;  ///< without SACK: duplicate ACKs, each a segment that arrived

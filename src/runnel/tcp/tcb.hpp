@@ -115,12 +115,12 @@ struct Tcb {
     Counters counters;
     Telemetry telemetry;
     std::unique_ptr<MtuSearch> mtu_search;  ///< once the path's MTU is in question
-    std::unique_ptr<FastOpen> fast_open;  ///< until the handshake is over, and rarely
-    std::unique_ptr<Ecn> ecn;             ///< only where it was asked for or agreed on
+    std::unique_ptr<FastOpen> fast_open;    ///< until the handshake is over, and rarely
+    std::unique_ptr<Ecn> ecn;               ///< only where it was asked for or agreed on
 
     std::uint32_t path_mtu = 1500;
     std::uint16_t acked_packet = 0;  ///< the largest IP packet that has got through
-    std::uint32_t send_room = 0;  ///< octets that the send buffer has grown to; 0: not yet
+    std::uint32_t send_room = 0;     ///< octets that the send buffer has grown to; 0: not yet
     std::uint32_t receive_limit =
         65'535;     ///< what the window may offer now; grows while the reader keeps up
     Seq64 fin_seq;  ///< the number of the peer's FIN once it is known to come

@@ -54,6 +54,11 @@ void trim(Tcb& tcb, Segment& segment) {
     }
 }
 
+/// Octets of one segment on the wire.
+std::uint32_t wire_segment(const Segment& segment) {
+    return segment.gso_size != 0 ? std::uint32_t{segment.gso_size} : segment.length;
+}
+
 /// RFC 2883 §4.2: the part of the segment that is held already has come twice.
 void note_held(Tcb& tcb, const Segment& segment) {
     if (!tcb.options.sack || tcb.reassembler.empty()) {
@@ -158,8 +163,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     if (refuse_after_close(tcb, segment, effects)) {
         return false;
     }
-    const std::uint32_t piece =
-        segment.gso_size != 0 ? std::uint32_t{segment.gso_size} : segment.length;
+    const std::uint32_t piece = wire_segment(segment);
     trim(tcb, segment);
     if (segment.length == 0) {
         // MAY-8: the window may stay closed for as long as the reader likes.

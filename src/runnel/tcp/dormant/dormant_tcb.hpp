@@ -92,8 +92,8 @@ struct DormantTcb {
     WindowTuner window;
     DormantController controller;
 
-    const ConnectionOptions* user;     ///< held in the OptionsTable
-    std::unique_ptr<Scars> scars;      ///< only where there are any
+    const ConnectionOptions* user;  ///< held in the OptionsTable
+    std::unique_ptr<Scars> scars;   ///< only where there are any
     std::unique_ptr<MtuSearch> mtu_search;
     std::unique_ptr<Alarm> keepalive;  ///< only while that timer is armed, which few use
 

@@ -159,8 +159,8 @@ private:
     std::uint16_t segment_size_ = 536;
     std::uint8_t quick_ = 0;
     std::uint8_t owed_ = 0;
-    std::uint16_t last_ : 12 = 0;   ///< size of the segment before, low bits, where it was no full one
-    std::uint16_t pushed_ : 2 = 0;  ///< segments since the last ACK that ended something; 2: or more
+    std::uint16_t last_ : 12 = 0;   ///< low bits of the size of the segment before, if not full
+    std::uint16_t pushed_ : 2 = 0;  ///< segments since the last ACK that ended something; 2: more
     bool interactive_ : 1 = false;
     bool delayed_ : 1 = false;
 };

@@ -67,8 +67,8 @@ void grow_window(Tcb& tcb, Effects& effects) {
     const std::uint64_t wanted =
         tcb.window.on_read(tcb.counters.bytes_received, tcb.receive.size(), tcb.ack.segment_size(),
                            tcb.rtt.smoothed(), effects.now);
-    const std::uint64_t most = std::min<std::uint64_t>(
-        config.receive_buffer, free_memory(effects.pool()) >> kShareShift);
+    const std::uint64_t most =
+        std::min<std::uint64_t>(config.receive_buffer, free_memory(effects.pool()) >> kShareShift);
     const std::uint64_t grown = std::min(wanted, most);
     // In steps worth a word, or the last one.
     const bool last = grown == config.receive_buffer && grown > tcb.receive_limit;

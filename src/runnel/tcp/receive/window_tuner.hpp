@@ -35,7 +35,7 @@ public:
 private:
     void sample(Duration elapsed);
 
-    Instant since_;                  ///< when the running measurement began
+    Instant since_;              ///< when the running measurement began
     std::uint32_t arrived_ = 0;  ///< octets that had arrived by then, low bits
     std::uint32_t taken_ = 0;    ///< and of those the reader had taken
     std::uint32_t rtt_us_ = 0;
