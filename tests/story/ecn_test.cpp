@@ -326,6 +326,20 @@ TEST_F(EcnStory, ACookieKeepsItInTheTimestamp) {
     writes("x");
     EXPECT_EQ(sent_one().mark, kEct0);
 }
+TEST_F(EcnStory, NobodyTalksUsIntoItWithATimestamp) {
+    config.ecn = 0;
+    config.syn_cookies = 2;
+    config.timestamps = true;
+    listens();
+    arrives(syn().mss(1460).ecn("EW").ts(100, 0));
+    const Sent second = sent_one();
+    EXPECT_EQ(second.ecn, "");
+    arrives(ack(1, 1).ts(200, second.options.timestamps->value | 0x20));
+    if (const auto result = stack().accept(listener, now)) {
+        connection = *result;
+        EXPECT_FALSE(status().has_ecn);
+    }
+}
 TEST_F(EcnStory, ACookieWithoutTimestampsHasNone) {
     config.ecn = 2;
     config.syn_cookies = 2;

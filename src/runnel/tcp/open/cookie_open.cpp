@@ -100,7 +100,12 @@ bool StackState::take_cookie(ListenerHandle handle, ArrivingSegment& segment, In
             take_cookie_options(stamps->echo - connection->tcb.options.ts_offset);
         syn.options.window_scale = kept.window_scale;
         syn.options.sack_permitted = kept.sack;
-        ecn = kept.ecn ? EcnMode::classic : ecn;
+        // Nobody vouches for that bit: what isn't given to a SYN that asks isn't given here either.
+        const TcpFlags asked{TcpFlags::kEce | TcpFlags::kCwr};
+        if (kept.ecn &&
+            judge_ecn_offer(asked, kNotEct, listener.options, config_) != EcnMode::none) {
+            ecn = EcnMode::classic;
+        }
         syn.options.timestamps = stamps;
         stamps->echo = 0;  // what carried options measures no round trip
     }
