@@ -115,6 +115,7 @@ std::uint32_t draw_intensity(Draw& draw, FaultKind kind) {
         case FaultKind::split_segments:
         case FaultKind::merge_segments:
         case FaultKind::thin_acks:
+        case FaultKind::mark_ecn:
         case FaultKind::bleach_ecn:
             return static_cast<std::uint32_t>(draw.between(100'000, 600'000));
         case FaultKind::on_path_segments:

@@ -32,6 +32,9 @@ HostSpec draw_host(Draw& draw, NodeId id) {
     add_knob(draw, host, "initial_receive_window", {3'000, 20'000, 65'535});
     add_knob(draw, host, "tcp_init_cwnd", {1, 2, 4, 30});
     add_knob(draw, host, "quick_acks", {0, 2, 16});
+    if (draw.one_in(2)) {
+        host.knobs.push_back({"tcp_ecn", draw.pick<std::uint64_t>({0, 1, 1, 3, 3, 4, 5})});
+    }
     host.clock_offset = Duration{static_cast<std::int64_t>(draw.below(std::uint64_t{1} << 44))};
     if (draw.one_in(4)) {
         host.clock_skew = static_cast<std::int32_t>(draw.between(0, 2'000)) - 1'000;

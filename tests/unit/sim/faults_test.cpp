@@ -281,6 +281,18 @@ TEST(Faults, ANewerAckReplacesTheOneHeld) {
     EXPECT_EQ(box.extras.size(), 1u);
 }
 
+TEST(Faults, MarkingMarksOnlyWhatMayBeMarked) {
+    Box box(fault_of(FaultKind::mark_ecn));
+    for (std::uint8_t mark = 0; mark < 4; ++mark) {
+        Packet* packet = box.segment(0, 1, 1, kAck, "x");
+        set_ecn(*packet, mark);
+        EXPECT_EQ(box.pass(packet), Verdict::pass);
+        EXPECT_EQ(parse_ipv4(packet->bytes).header.ecn(), mark == 0 ? 0 : 3);
+        EXPECT_TRUE(checksum_right(*packet));
+    }
+    EXPECT_EQ(box.state.times, 2u);
+}
+
 TEST(Faults, BleachingClearsTheEcnField) {
     Box box(fault_of(FaultKind::bleach_ecn));
     Packet* packet = box.segment(0, 1, 1, kAck, "x");

@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint32_t kMostTimeouts = 16;
 /// More ranges sent twice than these are not remembered one by one.
 constexpr std::size_t kMostRepeated = 64;
+constexpr unsigned kEcnFlags = TcpFlags::kEce | TcpFlags::kCwr | TcpFlags::kAe;
 
 FourTuple reversed_of(const FourTuple& tuple) {
     return {tuple.remote, tuple.local};
@@ -81,7 +82,7 @@ std::array<std::uint64_t, kChecks> Checkers::asked() const {
     set(t.calls + t.flows, {Check::content, Check::once});
     set(t.flows, {Check::completion});
     set(t.sent, {Check::offered_window, Check::right_edge, Check::acks_advance, Check::one_fin,
-                 Check::sack_truth});
+                 Check::sack_truth, Check::ecn});
     set(t.looks + t.arrived, {Check::send_order, Check::rto_bounds, Check::delayed_ack});
     set(t.looks, {Check::loss_timer, Check::persist_timer, Check::owned_deadline, Check::reassembly,
                   Check::cwnd_bounds, Check::cubic_window, Check::bbr_bounds, Check::pipe});
@@ -98,6 +99,7 @@ void Checkers::on_begin(Simulation& run) {
         hosts_[id] = HostView{};
     }
     before_ = work;
+    marks_.clear();
 }
 
 // --- who is who ------------------------------------------------------------------------------------------
@@ -130,6 +132,7 @@ void Checkers::meet(Shadow& shadow, const tcp::Tcb& tcb) {
     shadow.peer_edge = tcb.snd.iss;
     if (tcp::is_synchronized(tcb.state)) {  // opened by an ACK: its SYN left no connection behind
         shadow.syn_seen = true;
+        shadow.ecn_unknown = true;
         shadow.scale_seen = shadow.scale_sent = tcb.options.window_scale;
         shadow.peer_scale = tcb.options.send_scale;
         shadow.own_scale = tcb.options.receive_scale;
@@ -202,6 +205,7 @@ void Checkers::learn_sent(Shadow& shadow, const Packet& packet) {
         return;
     }
     if (packet.tcp.flags.syn()) {
+        shadow.ecn_asked = shadow.ecn_asked || (packet.tcp.flags.bits & kEcnFlags) != 0;
         shadow.scale_sent = packet.tcp.options.window_scale.has_value();
         shadow.own_scale = packet.tcp.options.window_scale.value_or(0);
     }
@@ -226,6 +230,7 @@ void Checkers::learn_arrived(Shadow& shadow, const Packet& packet) {
         return;
     }
     const bool syn = header.flags.syn();
+    shadow.ecn_heard = shadow.ecn_heard || (syn && (header.flags.bits & kEcnFlags) != 0);
     const tcp::Seq64 ack = tcp::unwrap(header.ack, shadow.peer_acked);
     const bool acks = header.flags.ack() && ack > shadow.iss && ack <= shadow.highest;
     if (syn && !shadow.syn_seen && (acks || !header.flags.ack())) {
@@ -245,6 +250,32 @@ void Checkers::learn_arrived(Shadow& shadow, const Packet& packet) {
     const std::uint64_t window = std::uint64_t{header.window}
                                  << (scaled ? unsigned{shadow.peer_scale} : 0U);
     shadow.peer_edge = std::max(shadow.peer_edge, ack + window);
+}
+
+/// How many marks have come to the end that sees `tuple`.
+Checkers::Marks& Checkers::marks_of(const FourTuple& tuple) {
+    auto at = std::find_if(marks_.begin(), marks_.end(),
+                           [&](const Marks& one) { return one.tuple == tuple; });
+    return at != marks_.end() ? *at : marks_.emplace_back(Marks{.tuple = tuple});
+}
+
+void Checkers::hear_of_marks(const Look& look, Shadow& shadow, const Packet& packet) {
+    if (packet.damaged) {
+        shadow.ecn_unknown = true;  // its two bits may have been hit
+        marks_of(shadow.tuple).unknown = true;
+    } else if ((packet.traffic_class & 3) == 3 && packet.payload_size > 0) {
+        ++shadow.marks;
+        Marks& marks = marks_of(shadow.tuple);
+        ++marks.segments;
+        marks.octets += packet.payload_size;
+    }
+    if (look.tcb.ecn == nullptr) {
+        return;
+    }
+    const Marks& there = marks_of(reversed_of(shadow.tuple));
+    if (!there.unknown) {
+        check::ecn_heard(look, there.segments, there.octets);
+    }
 }
 
 void Checkers::answers(Simulation& run, const Event& event, bool sent) {
@@ -295,6 +326,7 @@ void Checkers::on_transmitted(Simulation& run, const Event& event) {
     check::right_edge(look, packet);
     check::acks_advance(look, packet);
     check::sack_truth(look, packet);
+    check::ecn_sent(look, packet);
     learn_sent(one, packet);
 }
 
@@ -317,6 +349,7 @@ void Checkers::on_delivered(Simulation& run, const Event& event) {
     const Look look{run, event.host, event.local, one, *event.tcb, run.window(event.host).config()};
     ++tally_.arrived;
     learn_arrived(one, packet);
+    hear_of_marks(look, one, packet);
     check::send_order(look);
     check::karn(look, packet, one.una);
     check::delayed_ack_begins(look);

@@ -47,6 +47,13 @@ private:
         std::uint32_t timeouts_in_a_row = 0;
     };
 
+    /// What has come marked CE to the end of a connection, of one incarnation after the other.
+    struct Marks {
+        FourTuple tuple;  ///< as that end sees it
+        std::uint64_t segments = 0, octets = 0;
+        bool unknown = false;
+    };
+
     check::Shadow& shadow(HostView& view, std::uint64_t handle);
     void meet(check::Shadow& shadow, const tcp::Tcb& tcb);
     void touch(HostView& view, std::uint64_t handle);
@@ -57,6 +64,8 @@ private:
     void on_delivered(Simulation& run, const Event& event);
     void on_timeout(Simulation& run, const Event& event);
     void learn_arrived(check::Shadow& shadow, const Packet& packet);
+    Marks& marks_of(const FourTuple& tuple);
+    void hear_of_marks(const check::Look& look, check::Shadow& shadow, const Packet& packet);
     void learn_sent(check::Shadow& shadow, const Packet& packet);
     void answers(Simulation& run, const Event& event, bool sent);
     void look(Simulation& run, NodeId host, HostView& view, check::Shadow& shadow, bool sweep);
@@ -64,6 +73,7 @@ private:
 
     std::array<HostView, kMaxNodes> hosts_;
     Tally tally_;
+    std::vector<Marks> marks_;
     Work before_;  ///< at the last event, or when a host settled
 };
 

@@ -50,6 +50,9 @@ void right_edge(const Look& look, const Packet& sent);
 void acks_advance(const Look& look, const Packet& sent);
 void one_fin(const Look& look, const Packet& sent);
 void sack_truth(const Look& look, const Packet& sent);
+void ecn_sent(const Look& look, const Packet& sent);
+/// After a packet has arrived: what has reached the peer with a mark so far.
+void ecn_heard(const Look& look, std::uint64_t marked_segments, std::uint64_t marked_octets);
 /// Karn's rule, after a packet has arrived: the acknowledgement moved from `before`.
 void karn(const Look& look, const Packet& arrived, tcp::Seq64 before);
 

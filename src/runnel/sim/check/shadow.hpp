@@ -48,7 +48,12 @@ struct Shadow {
     bool repeated_unknown = false;  ///< too many to remember
     bool new_data = false;          ///< since the host settled last
 
+    bool ecn_asked = false;    ///< a SYN of its own has said something about ECN
+    bool ecn_unknown = false;  ///< the SYNs have left no trace, or damage may have marked something
+
     // What has reached it.
+    bool ecn_heard = false;   ///< and one of the peer's
+    std::uint64_t marks = 0;  ///< segments with text that came marked CE
     bool scale_seen = false;
     std::uint8_t peer_scale = 0;
     bool syn_seen = false;

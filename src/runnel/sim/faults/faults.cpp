@@ -32,6 +32,7 @@ constexpr Act act_of(FaultKind kind) {
         case FaultKind::split_segments: return split_segments;
         case FaultKind::merge_segments: return merge_segments;
         case FaultKind::thin_acks: return thin_acks;
+        case FaultKind::mark_ecn: return mark_ecn;
         case FaultKind::bleach_ecn: return bleach_ecn;
         case FaultKind::optimistic_acks: return optimistic_acks;
         case FaultKind::divided_acks: return divided_acks;

@@ -21,6 +21,7 @@ Verdict rewrite_sequence(FaultState& fault, Passage& passage);
 Verdict split_segments(FaultState& fault, Passage& passage);
 Verdict merge_segments(FaultState& fault, Passage& passage);
 Verdict thin_acks(FaultState& fault, Passage& passage);
+Verdict mark_ecn(FaultState& fault, Passage& passage);
 Verdict bleach_ecn(FaultState& fault, Passage& passage);
 Verdict optimistic_acks(FaultState& fault, Passage& passage);
 Verdict divided_acks(FaultState& fault, Passage& passage);

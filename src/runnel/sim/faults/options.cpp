@@ -57,6 +57,16 @@ Verdict strip_options(FaultState& fault, Passage& passage) {
     return Verdict::pass;
 }
 
+Verdict mark_ecn(FaultState& fault, Passage& passage) {
+    Packet& packet = *passage.packet;
+    const bool capable = (packet.traffic_class & 3) == 1 || (packet.traffic_class & 3) == 2;
+    if (!packet.damaged && capable && fault.chance()) {
+        ++fault.times;
+        (void)mark_congestion(packet);
+    }
+    return Verdict::pass;
+}
+
 Verdict bleach_ecn(FaultState& fault, Passage& passage) {
     Packet& packet = *passage.packet;
     if (!packet.damaged && (packet.traffic_class & 3) != 0 && fault.chance()) {

@@ -95,8 +95,11 @@ Verdict lying_sack(FaultState& fault, Passage& passage) {
     }
     const std::int32_t room = distance(packet.tcp.ack, other->highest);
     TcpHeader header = packet.tcp;
-    const std::size_t most = header.options.timestamps ? 3 : 4;
-    if (room < 2 || header.options.sack.size() >= most || !fault.chance()) {
+    constexpr std::size_t kMostOptions = 40, kBlock = 8, kFirstBlock = 12;
+    const std::size_t more = header.options.sack.empty() ? kFirstBlock : kBlock;
+    const bool fits = tcp_options_size(header.options) + more <= kMostOptions &&
+                      header.options.sack.size() < header.options.sack.capacity();
+    if (room < 2 || !fits || !fault.chance()) {
         return Verdict::pass;
     }
     ++fault.times;

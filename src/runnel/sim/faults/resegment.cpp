@@ -49,8 +49,7 @@ Verdict split_segments(FaultState& fault, Passage& passage) {
         static_cast<std::uint16_t>(first_header.flags.bits & ~(TcpFlags::kFin | TcpFlags::kPsh));
     TcpHeader second_header = packet.tcp;
     second_header.seq = second_header.seq + cut;
-    second_header.flags.bits =
-        static_cast<std::uint16_t>(second_header.flags.bits & ~TcpFlags::kCwr);
+    // CWR stays on both: it may be a bit of AccECN's counter (RFC 9768 §3.2.2).
     write_tcp(*second, second_header, second->payload().subspan(cut));
     write_tcp(packet, first_header, packet.payload().first(cut));
     passage.extras.push_back({second, passage.later, false});
