@@ -172,19 +172,8 @@ std::vector<Plant> wire_plants() {
     return plants;
 }
 
-std::vector<Plant> answer_plants() {
+std::vector<Plant> mark_plants() {
     std::vector<Plant> plants;
-    plants.push_back({Check::sack_truth,
-                      "a SACK block tells of what never came",
-                      bulk(50'000),
-                      [](Saboteur&, Simulation&, const Event& event) {
-                          if (sends_ack(event)) {
-                              TcpHeader& header = spoil(*event.packet).tcp;
-                              header.options.sack.push_back(
-                                  {header.ack + 5'000, header.ack + 6'000});
-                          }
-                      },
-                      {}});
     plants.push_back({Check::ecn,
                       "an ACK is ECN-capable",
                       bulk(50'000),
@@ -228,6 +217,22 @@ std::vector<Plant> answer_plants() {
                               tcb.ecn->delivered.ce += 1'000;
                           }
                       })});
+    return plants;
+}
+
+std::vector<Plant> answer_plants() {
+    std::vector<Plant> plants;
+    plants.push_back({Check::sack_truth,
+                      "a SACK block tells of what never came",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation&, const Event& event) {
+                          if (sends_ack(event)) {
+                              TcpHeader& header = spoil(*event.packet).tcp;
+                              header.options.sack.push_back(
+                                  {header.ack + 5'000, header.ack + 6'000});
+                          }
+                      },
+                      {}});
     Scenario crash = bulk(50'000);
     crash.faults = {{.kind = FaultKind::crash,
                      .where = 1,
@@ -416,8 +421,8 @@ std::vector<Plant> resource_plants() {
 
 std::vector<Plant> all_plants() {
     std::vector<Plant> all;
-    for (auto plants :
-         {wire_plants(), answer_plants(), timer_plants(), state_plants(), resource_plants()}) {
+    for (auto plants : {wire_plants(), answer_plants(), mark_plants(), timer_plants(),
+                        state_plants(), resource_plants()}) {
         for (Plant& plant : plants) {
             all.push_back(std::move(plant));
         }

@@ -1,7 +1,7 @@
 // Who may say that a packet is ECN-capable (RFC 3168 §6.1.1 to §6.1.6), and that nobody hears of more marks than
 // have arrived.
-#include "runnel/sim/check/look.hpp"
 #include "runnel/tcp/ecn/ecn.hpp"
+#include "runnel/sim/check/look.hpp"
 
 namespace runnel::sim::check {
 
