@@ -23,8 +23,7 @@ void judge_probe(Tcb& tcb, const Segment& segment, const AckSummary& summary, Ef
         aftermath.probed = false;
         enter_cwr(tcb, CongestionEvent::tail, &segment, summary.delivered, effects);
         if (tcb.recovery.state == RecoveryState::cwr) {
-            tcb.controller.finish_reduction();
-            leave_repair(tcb, &segment, effects);
+            leave_repair(tcb, &segment, false, effects);
         }
     } else if (!summary.advanced && summary.is_duplicate && summary.segments_sacked == 0) {
         aftermath.probed = false;  // a duplicate ACK: original and probe have both arrived
@@ -80,12 +79,12 @@ bool undo_in_recovery(Tcb& tcb, const Segment& segment, const AckSummary& summar
             return true;
         }
         undo_reduction(tcb, true, Decision::tcp_note_undo_timestamp, segment, effects);
-        leave_repair(tcb, &segment, effects);
+        leave_repair(tcb, &segment, true, effects);
         return true;
     }
     if (summary.duplicate_sack && aftermath.undo && aftermath.undo_waits == 0) {
         undo_reduction(tcb, false, Decision::tcp_note_undo_duplicate, segment, effects);
-        leave_repair(tcb, &segment, effects);
+        leave_repair(tcb, &segment, true, effects);
         return true;
     }
     return false;
@@ -95,7 +94,7 @@ bool undo_in_recovery(Tcb& tcb, const Segment& segment, const AckSummary& summar
 void undo_loss(Tcb& tcb, Decision why, const Segment& segment, Effects& effects) {
     undo_reduction(tcb, true, why, segment, effects);
     tcb.recovery.timeouts = 0;
-    leave_repair(tcb, &segment, effects);
+    leave_repair(tcb, &segment, true, effects);
 }
 
 /// RFC 5682 §3.1 (with SACK: §3, what was sent once arrives), after a timeout. True when it was needless.
@@ -142,9 +141,8 @@ bool end_repair(Tcb& tcb, const Segment& segment, Effects& effects) {
     const bool needless = recovery.state == RecoveryState::recovery && may_undo(tcb, segment);
     if (needless) {
         undo_reduction(tcb, false, Decision::tcp_note_undo_timestamp, segment, effects);
-        tcb.recovery.state = RecoveryState::disorder;  // nothing is reduced at the end
     }
-    leave_repair(tcb, &segment, effects);
+    leave_repair(tcb, &segment, needless, effects);
     return true;
 }
 

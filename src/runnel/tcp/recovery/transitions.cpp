@@ -136,12 +136,13 @@ void keep_open(Tcb& tcb) {
     }
 }
 
-void leave_repair(Tcb& tcb, Cause cause, Effects& effects) {
+void leave_repair(Tcb& tcb, Cause cause, bool undone, Effects& effects) {
     decide(tcb, Decision::tcp_note_recovered, cause, 0, effects);
-    if (tcb.recovery.reducing()) {
+    if (tcb.recovery.reducing() && !undone) {
         tcb.controller.finish_reduction();
     }
-    if (tcb.recovery.state != RecoveryState::cwr) {
+    // A needless one says nothing against a wide window (Linux).
+    if (tcb.recovery.state >= RecoveryState::recovery && !undone) {
         tcb.rack.on_recovered();
     }
     tcb.recovery.frto = Frto::off;
@@ -168,6 +169,12 @@ bool may_undo(const Tcb& tcb, const Segment& segment) {
 void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects) {
     effects.decide(tcb, why, segment);
     ++tcb.telemetry.undone;
+    if (why != Decision::tcp_note_undo_frto) {
+        // What looked lost had been overtaken: from now on RACK waits for such (RFC 8985 §6.2 step 3).
+        const Seq64 highest = std::max(tcb.retransmission.highest_sacked(), segment.ack);
+        tcb.rack.on_reordering(distance(tcb.recovery.aftermath.undo_from, highest),
+                               tcb.send_mss(effects.config()), effects.config());
+    }
     if (unmark) {
         tcb.retransmission.forget_lost();
     }

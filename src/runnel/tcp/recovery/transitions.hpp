@@ -22,8 +22,8 @@ void enter_cwr(Tcb& tcb, CongestionEvent event, Cause cause, std::uint32_t deliv
 void enter_recovery(Tcb& tcb, Cause cause, std::uint32_t delivered, Effects& effects);
 /// The retransmission timer has fired: all is taken as lost but what may well be on its way still.
 void enter_loss(Tcb& tcb, Effects& effects);
-/// Recovery, cwr or loss is over: all that was out when it began is acknowledged.
-void leave_repair(Tcb& tcb, Cause cause, Effects& effects);
+/// Recovery, cwr or loss is over: all that was out when it began is acknowledged, or it was needless (`undone`).
+void leave_repair(Tcb& tcb, Cause cause, bool undone, Effects& effects);
 /// Open, or disorder where something is out of order still.
 void keep_open(Tcb& tcb);
 
