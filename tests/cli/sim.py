@@ -132,7 +132,7 @@ def test_flags():
     v6, _ = sim("--ipv6", "--duration", "1s", "--mtu", 1280, "--set", "tcp_sack=0", "--profile", "rfc")
     assert "IPv6" in v6 and "tcp_sack=0" in v6 and "rfc" in v6
     for arguments, said in [
-        (("--cc", "vegas,bbr"), "no congestion control cubic yet; --cc takes reno"),
+        (("--cc", "vegas,bbr"), "no congestion control vegas"),
         (("--rate", "fast"), "--rate wants"),
         (("--rtt", "-5ms"), "--rtt can't"),
         (("--loss", "150%"), "--loss wants"),
