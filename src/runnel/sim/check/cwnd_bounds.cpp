@@ -14,8 +14,8 @@ void cwnd_bounds(const Look& look) {
     // Segments are counted by their numbers; the FIN's own may count as one more. A tail-loss probe of new data goes
     // whatever the window (RFC 8985 §7.3).
     const tcp::Aftermath& aftermath = look.tcb.recovery.aftermath;
-    const bool probe = aftermath.probed && !aftermath.probe_again &&
-                       aftermath.probe_end == look.tcb.snd.nxt;
+    const bool probe =
+        aftermath.probed && !aftermath.probe_again && aftermath.probe_end == look.tcb.snd.nxt;
     const std::uint32_t most = window + (look.tcb.fin_sent ? 1 : 0);
     if (look.seen.new_data && !probe && look.tcb.in_flight() > most) {
         look.fails(Check::cwnd_bounds, "new data was sent beyond the congestion window",

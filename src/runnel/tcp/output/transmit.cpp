@@ -318,7 +318,6 @@ Seq64 text_of(const Plan& plan) {
 bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
     Plan plan = plan_next_segment(tcb, effects.config());
     if (plan.kind == Plan::Kind::nothing) {
-        note_limits(tcb, plan, effects.config());
         settle_timers(tcb, plan, effects);
         return false;
     }
@@ -394,6 +393,7 @@ void settle_timers(Tcb& tcb, const Plan& plan, Effects& effects) {
         return;
     }
     tcb.recovery.probe_due = false;  // there was nothing to probe with
+    note_limits(tcb, plan, config);
     if (const BusyKind kind = busy_kind(tcb, plan); kind != tcb.telemetry.kind) {
         tcb.telemetry.enter(kind, effects.now);
     }
