@@ -82,12 +82,13 @@ Saboteur::OnSettled each(F f) {
 
 void treble_after_reduction(tcp::Tcb& tcb) {
     tcp::Controller& controller = tcb.controller;
-    if (controller.prior_window() == 0 && tcb.counters.bytes_acked > 50'000) {
+    if (controller.prior_window() != 0) {
+        tcb.recovery.state = tcp::RecoveryState::open;
+        controller.set_window(3 * controller.prior_window());
+    } else if (tcb.counters.bytes_acked > 50'000) {
         controller.reduce(tcp::CongestionEvent::loss, {});
         tcb.recovery.state = tcp::RecoveryState::recovery;
         tcb.recovery.point = tcb.snd.nxt;
-    } else if (controller.prior_window() != 0 && tcb.recovery.state == tcp::RecoveryState::open) {
-        controller.set_window(3 * controller.prior_window());
     }
 }
 

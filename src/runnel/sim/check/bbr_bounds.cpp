@@ -14,7 +14,9 @@ void bbr_bounds(const Look& look) {
         return;
     }
     const std::uint64_t mss = std::max(look.tcb.send_mss(look.config), 1U);
-    const std::uint64_t window = std::uint64_t{look.tcb.controller.window()} * mss;
+    // A segment is shorter while SACK blocks share its room (40 octets of options at most).
+    const std::uint64_t least = mss > 80 ? mss - 40 : mss / 2;
+    const std::uint64_t window = std::uint64_t{look.tcb.controller.window()} * least;
     std::uint64_t most = model->inflight_shortterm();
     const std::uint64_t longterm = model->inflight_longterm();
     constexpr std::uint64_t kNone = tcp::BbrModel::kInfinity;
