@@ -169,7 +169,7 @@ bool may_undo(const Tcb& tcb, const Segment& segment) {
 void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects) {
     effects.decide(tcb, why, segment);
     ++tcb.telemetry.undone;
-    if (why != Decision::tcp_note_undo_frto) {
+    if (why != Decision::tcp_note_undo_frto && tcb.recovery.aftermath.retransmitted) {
         // What looked lost had been overtaken: from now on RACK waits for such (RFC 8985 §6.2 step 3).
         const Seq64 highest = std::max(tcb.retransmission.highest_sacked(), segment.ack);
         tcb.rack.on_reordering(distance(tcb.recovery.aftermath.undo_from, highest),
