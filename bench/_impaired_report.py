@@ -162,7 +162,7 @@ def fairness_section(rows):
 
 def write_docs(path, summary_):
     """Replaces what stands between the markers."""
-    lines = [f"Measured on {summary_['machine']}; {summary_['runs_a_cell']} seeds a cell; {summary_['runs']} runs, "
+    lines = [f"Commit {summary_['commit']}, on {summary_['machine']}; {summary_['runs_a_cell']} seeds a cell; {summary_['runs']} runs, "
              f"{summary_['repeated']} repeated and {summary_['invalid']} left out because the wire could not keep up.", ""]
     for control, part in summary_["controls"].items():
         lines += control_section(control, part) + [""]

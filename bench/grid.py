@@ -30,6 +30,11 @@ def sim_grid(options, *arguments):
     return json.loads(done.stdout)
 
 
+def commit():
+    done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
 def numbers(values):
     return ",".join(f"{v:g}" for v in values)
 
@@ -134,6 +139,7 @@ def main():
             if not row[-1]:
                 print(f"falls short: {control}: {row[0]}: {row[3]:.2f} at {row[1]:g} Mbit/s, {row[2]:g} ms", flush=True)
     lines += ["#### What is promised", ""] + promise_table(rows)
+    lines = [f"Commit {commit()}, {options.seeds} seed{'s' if options.seeds > 1 else ''} a cell.", ""] + lines
     print("\n".join(promise_table(rows)))
     if options.write_docs:
         path = os.path.join(ROOT, "docs", "performance.md")

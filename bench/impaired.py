@@ -195,6 +195,8 @@ def main():
     grids = {control: measure_grid(runs, control, options, extra) for control in options.controls}
     fairness = [] if options.no_fairness else measure_fairness(runs, options, extra)
     summary = report.summary(grids, fairness, runs, options)
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    summary["commit"] = commit.stdout.strip() or "unknown"
     summary["machine"] = f"{os.cpu_count()} processors, Linux {platform.release()}"
     if options.json:
         print(json.dumps(summary, indent=1))

@@ -282,6 +282,9 @@ bool Driver::read_links() {
     for (std::size_t i = 0; i < links_.size(); ++i) {
         more = receive(*links_[i]) || more;
         if (!incoming_.empty()) {
+            // They may have come after the turn began, if this thread had to wait: with the time from before, round
+            // trips would look shorter than the path allows.
+            now_ = read_clock();
             for (Frame& frame : incoming_) {
                 frame.interface = static_cast<std::uint8_t>(i);
             }
