@@ -114,7 +114,13 @@ public:
     void report(Tcb& tcb, ErrorReport::Reason reason);
 
     void wake_reader() { wake_ = true; }
-    void wake_writer() { wake_ = true; }
+    /// A writer who has found no room, if there is some now.
+    void wake_waiting_writer(Tcb& tcb) {
+        if (tcb.writer_waits && tcb.has_send_room(config())) {
+            tcb.writer_waits = false;
+            wake_ = true;
+        }
+    }
     [[nodiscard]] bool wake() const { return wake_; }
 
 private:

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "runnel/base/time.hpp"
 #include "runnel/tcp/congestion/controller.hpp"
@@ -226,6 +227,13 @@ struct Tcb {
     /// TSval now.
     [[nodiscard]] std::uint32_t timestamp(Instant now) const {
         return static_cast<std::uint32_t>(now.millis()) + options.ts_offset;
+    }
+    /// How long ago, in whole milliseconds, we sent the TSval that comes back as `echo`; nothing for one that is older
+    /// than ten minutes, or has never been sent.
+    [[nodiscard]] std::optional<Duration> time_since_echo(std::uint32_t echo, Instant now) const {
+        const auto elapsed = static_cast<std::int32_t>(timestamp(now) - echo);
+        const bool sane = elapsed >= 0 && elapsed < 600'000;
+        return sane ? std::optional(milliseconds(elapsed)) : std::nullopt;
     }
 };
 

@@ -102,9 +102,8 @@ void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& ef
     const auto& stamps = segment.header.options.timestamps;
     if (summary.rtt.ns == 0 && summary.advanced && tcb.options.timestamps && stamps &&
         stamps->echo != 0) {
-        const auto elapsed = static_cast<std::int32_t>(tcb.timestamp(effects.now) - stamps->echo);
-        if (elapsed >= 0 && elapsed < 600'000) {
-            summary.rtt = std::max(milliseconds(elapsed), milliseconds(1));
+        if (const auto elapsed = tcb.time_since_echo(stamps->echo, effects.now)) {
+            summary.rtt = std::max(*elapsed, milliseconds(1));
         }
     }
     if (summary.rtt.ns > 0) {
@@ -130,10 +129,7 @@ void release(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
     if (tcb.urgent_to_send && tcb.snd.una >= tcb.snd.up) {
         tcb.urgent_to_send = false;
     }
-    if (tcb.writer_waits && tcb.has_send_room(effects.config())) {
-        tcb.writer_waits = false;
-        effects.wake_writer();
-    }
+    effects.wake_waiting_writer(tcb);
     if (tcb.notices != nullptr) {
         tcb.notices->acknowledged(segment.ack, effects.now);
         if (tcb.notices->waiting()) {

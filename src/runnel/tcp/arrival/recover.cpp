@@ -49,7 +49,6 @@ void find_losses(Tcb& tcb, AckSummary& summary, bool rack_news, Effects& effects
         if (duplicates || partial) {
             losses = queue.mark_first_lost();
         }
-        note_losses(tcb, losses);
     } else if ((config.recovery & TcpConfig::kRack) != 0) {
         if (rack_news) {
             losses = find_overtaken(tcb, effects);
@@ -63,8 +62,8 @@ void find_losses(Tcb& tcb, AckSummary& summary, bool rack_news, Effects& effects
             losses.segments += first.segments;
             losses.octets += first.octets;
         }
-        note_losses(tcb, losses);
     }
+    note_losses(tcb, losses);
     summary.segments_lost += losses.segments;
 }
 
@@ -78,13 +77,11 @@ bool undo_in_recovery(Tcb& tcb, const Segment& segment, const AckSummary& summar
         if (tcb.retransmission.segments_retransmitted() > 0) {
             return true;
         }
-        undo_reduction(tcb, true, Decision::tcp_note_undo_timestamp, segment, effects);
-        leave_repair(tcb, &segment, true, effects);
+        undo_repair(tcb, true, Decision::tcp_note_undo_timestamp, segment, effects);
         return true;
     }
-    if (summary.duplicate_sack && aftermath.undo && aftermath.undo_waits == 0) {
-        undo_reduction(tcb, false, Decision::tcp_note_undo_duplicate, segment, effects);
-        leave_repair(tcb, &segment, true, effects);
+    if (summary.duplicate_sack && aftermath.all_came_twice()) {
+        undo_repair(tcb, false, Decision::tcp_note_undo_duplicate, segment, effects);
         return true;
     }
     return false;
@@ -92,9 +89,8 @@ bool undo_in_recovery(Tcb& tcb, const Segment& segment, const AckSummary& summar
 
 /// A timeout was needless: all goes on as before.
 void undo_loss(Tcb& tcb, Decision why, const Segment& segment, Effects& effects) {
-    undo_reduction(tcb, true, why, segment, effects);
+    undo_repair(tcb, true, why, segment, effects);
     tcb.recovery.timeouts = 0;
-    leave_repair(tcb, &segment, true, effects);
 }
 
 /// RFC 5682 §3.1 (with SACK: §3, what was sent once arrives), after a timeout. True when it was needless.
@@ -140,9 +136,10 @@ bool end_repair(Tcb& tcb, const Segment& segment, Effects& effects) {
     }
     const bool needless = recovery.state == RecoveryState::recovery && may_undo(tcb, segment);
     if (needless) {
-        undo_reduction(tcb, false, Decision::tcp_note_undo_timestamp, segment, effects);
+        undo_repair(tcb, false, Decision::tcp_note_undo_timestamp, segment, effects);
+    } else {
+        leave_repair(tcb, &segment, false, effects);
     }
-    leave_repair(tcb, &segment, needless, effects);
     return true;
 }
 
@@ -150,7 +147,7 @@ bool end_repair(Tcb& tcb, const Segment& segment, Effects& effects) {
 void steer_window(Tcb& tcb, AckSummary summary, bool ended, Effects& effects) {
     const TcpConfig& config = effects.config();
     Controller& controller = tcb.controller;
-    PathView path = tcb.path_view(config, effects.now);
+    const PathView path = tcb.path_view(config, effects.now);
     controller.observe(summary, path);
     if (controller.owns_window()) {
         return;
@@ -193,7 +190,7 @@ void recover(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
     const bool held = recovery.state == RecoveryState::recovery &&
                       undo_in_recovery(tcb, segment, summary, effects);
     if (recovery.state <= RecoveryState::disorder && summary.duplicate_sack &&
-        recovery.aftermath.undo && recovery.aftermath.undo_waits == 0) {
+        recovery.aftermath.all_came_twice()) {
         undo_reduction(tcb, false, Decision::tcp_note_undo_duplicate, segment, effects);
     }
     if (!held) {

@@ -7,9 +7,6 @@ namespace runnel::tcp {
 
 namespace {
 
-constexpr std::uint32_t kFirstAce = 5, kFirstOctets = 1;
-constexpr std::uint32_t kCounterMask = 0xff'ffff;
-
 std::uint32_t ace_of(TcpFlags flags) {
     return ((flags.bits & TcpFlags::kAe) != 0 ? 4U : 0U) | (flags.cwr() ? 2U : 0U) |
            (flags.ece() ? 1U : 0U);
@@ -18,8 +15,8 @@ std::uint32_t ace_of(TcpFlags flags) {
 /// How far a counter of 24 bits has come since `known`; an option that was overtaken says nothing.
 std::uint64_t moved(std::uint32_t field, std::uint64_t known, std::uint32_t first) {
     const std::uint32_t by =
-        (field - first - static_cast<std::uint32_t>(known & kCounterMask)) & kCounterMask;
-    return by <= kCounterMask / 2 ? by : 0;
+        (field - first - static_cast<std::uint32_t>(known & kOctetsMask)) & kOctetsMask;
+    return by <= kOctetsMask / 2 ? by : 0;
 }
 
 /// RFC 9768 §3.2.3.2.4: the counters that begin with 1 can't be zero at first, unless somebody clears them.

@@ -5,12 +5,14 @@
 
 #include <cstdint>
 
-#include "runnel/base/time.hpp"
-
 namespace runnel::tcp {
 
 /// The two ECN bits of the IP header (RFC 3168 §5).
 inline constexpr std::uint8_t kNotEct = 0, kEct1 = 1, kEct0 = 2, kCongested = 3;
+
+/// RFC 9768 §3.2.1, §3.2.3: where ACE and the counters of octets begin, so that a field which somebody clears can be
+/// told from a counter that has not moved; those of octets have 24 bits on the wire.
+inline constexpr std::uint32_t kFirstAce = 5, kFirstOctets = 1, kOctetsMask = 0xff'ffff;
 
 enum class EcnMode : std::uint8_t {
     none,
@@ -53,7 +55,6 @@ struct Ecn {
 
     EcnOctets received;   ///< r.e0b - 1, r.e1b - 1, r.ceb
     EcnOctets delivered;  ///< s.e0b - 1, s.e1b - 1, s.ceb
-    Instant last_option;  ///< when an option of ours left
 
     auto operator<=>(const Ecn&) const = default;
     [[nodiscard]] bool classic() const { return mode == EcnMode::classic; }

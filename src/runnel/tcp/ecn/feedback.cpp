@@ -8,9 +8,6 @@ namespace runnel::tcp {
 
 namespace {
 
-/// RFC 9768 §3.2.1: so that a field which somebody clears can be told from a counter that has not moved.
-constexpr std::uint32_t kFirstAce = 5, kFirstOctets = 1;
-
 std::uint16_t ace_bits(std::uint32_t counter) {
     const unsigned ace = counter & 7;
     return static_cast<std::uint16_t>(((ace & 4) != 0 ? TcpFlags::kAe : 0U) |
@@ -138,7 +135,7 @@ void take_accurate(Tcb& tcb, const Segment& segment, Effects& effects) {
 }
 
 /// The option of this segment, with as many counters as there is room for (RFC 9768 §3.2.3).
-void add_option(Tcb& tcb, const Plan& plan, Effects& effects, TcpOptions& options) {
+void add_option(Tcb& tcb, const Plan& plan, TcpOptions& options) {
     Ecn& ecn = *tcb.ecn;
     const bool bare = plan.kind == Plan::Kind::acknowledgement;
     // §3.2.3.3, 9768-M7: when a counter has moved to another, and as a beacon on what carries no text.
@@ -151,23 +148,22 @@ void add_option(Tcb& tcb, const Plan& plan, Effects& effects, TcpOptions& option
     option.ect1_first = ecn.last_mark == kEct1;
     const std::uint64_t ect0 = r.ect0 + kFirstOctets;
     const std::uint64_t ect1 = r.ect1 + kFirstOctets;
-    option.counters = {static_cast<std::uint32_t>((option.ect1_first ? ect1 : ect0) & 0xff'ffff),
-                       static_cast<std::uint32_t>(r.ce & 0xff'ffff),
-                       static_cast<std::uint32_t>((option.ect1_first ? ect0 : ect1) & 0xff'ffff)};
+    option.counters = {static_cast<std::uint32_t>((option.ect1_first ? ect1 : ect0) & kOctetsMask),
+                       static_cast<std::uint32_t>(r.ce & kOctetsMask),
+                       static_cast<std::uint32_t>((option.ect1_first ? ect0 : ect1) & kOctetsMask)};
     option.size = 3;
     options.accurate_ecn = option;
     if (!fit_accurate_ecn(options)) {
         return;
     }
     ecn.option_due = false;
-    ecn.last_option = effects.now;
 }
 
-void mark_accurate(Tcb& tcb, const Plan& plan, Effects& effects, OutgoingSegment& out) {
+void mark_accurate(Tcb& tcb, const Plan& plan, OutgoingSegment& out) {
     Ecn& ecn = *tcb.ecn;
     TcpHeader& header = out.header;
     const bool bare = plan.kind == Plan::Kind::acknowledgement;
-    add_option(tcb, plan, effects, header.options);
+    add_option(tcb, plan, header.options);
     if (bare && ecn.handshake_ack && header.options.sack.empty()) {
         // RFC 9768 §3.2.2.1, 9768-M3: how the SYN,ACK came, once.
         header.flags.bits |= ecn_syn_ack_flags(EcnMode::accurate, ecn.handshake);
@@ -189,7 +185,7 @@ void take_mark(Tcb& tcb, const Segment& segment, Effects& effects) {
     }
 }
 
-void mark_segment(Tcb& tcb, const Plan& plan, Effects& effects, OutgoingSegment& out) {
+void mark_segment(Tcb& tcb, const Plan& plan, OutgoingSegment& out) {
     Ecn& ecn = *tcb.ecn;
     if (ecn.mode == EcnMode::none) {
         return;
@@ -200,7 +196,7 @@ void mark_segment(Tcb& tcb, const Plan& plan, Effects& effects, OutgoingSegment&
         out.traffic_class = static_cast<std::uint8_t>((out.traffic_class & 0xfc) | kEct0);
     }
     if (ecn.accurate()) {
-        mark_accurate(tcb, plan, effects, out);
+        mark_accurate(tcb, plan, out);
         return;
     }
     if (new_data && ecn.cwr_due) {

@@ -32,7 +32,7 @@ void mark_handshake(Tcb& tcb, Effects& effects, OutgoingSegment& out);
 
 // --- afterwards ---
 /// Marks any other segment that leaves (feedback.cpp).
-void mark_segment(Tcb& tcb, const Plan& plan, Effects& effects, OutgoingSegment& out);
+void mark_segment(Tcb& tcb, const Plan& plan, OutgoingSegment& out);
 /// An acceptable segment has come with a mark, or without (feedback.cpp).
 void take_mark(Tcb& tcb, const Segment& segment, Effects& effects);
 /// What an ACK says about the marks on what we sent (echo.cpp): sets `ecn_echo` and `segments_marked`.
@@ -57,7 +57,7 @@ inline void mark_outgoing(Tcb& tcb, const Plan& plan, Effects& effects, Outgoing
         if (plan.kind == Plan::Kind::syn) {
             mark_handshake(tcb, effects, out);
         } else {
-            mark_segment(tcb, plan, effects, out);
+            mark_segment(tcb, plan, out);
         }
     }
 }

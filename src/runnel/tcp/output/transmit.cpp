@@ -105,9 +105,8 @@ void note_first_time_sent(Tcb& tcb, Effects& effects) {
             effects.wake_reader();
         }
     }
-    if (tcb.writer_waits && tcb.user.notsent_lowat != 0 && tcb.has_send_room(effects.config())) {
-        tcb.writer_waits = false;
-        effects.wake_writer();
+    if (tcb.user.notsent_lowat != 0) {
+        effects.wake_waiting_writer(tcb);
     }
 }
 

@@ -11,8 +11,6 @@ constexpr unsigned kShareShift = 2;
 /// When less of the pool than this part (one in 2^n) is free, windows shrink.
 constexpr unsigned kShortShift = 3;
 constexpr std::uint32_t kLeastStep = 8;
-/// An echo older than that is no measurement.
-constexpr std::int32_t kOldestEcho = 600'000;
 
 bool tunes(const Tcb& tcb, const TcpConfig& config) {
     return config.window_autotuning && tcb.user.receive_buffer == 0;
@@ -53,9 +51,8 @@ void measure_window(Tcb& tcb, const Segment& segment, std::uint32_t piece, Effec
     if (!stamps || stamps->echo == 0 || piece < tcb.ack.segment_size()) {
         return;
     }
-    const auto elapsed = static_cast<std::int32_t>(tcb.timestamp(effects.now) - stamps->echo);
-    if (elapsed >= 0 && elapsed < kOldestEcho) {
-        tcb.window.on_echo(stamps->echo, milliseconds(elapsed));
+    if (const auto elapsed = tcb.time_since_echo(stamps->echo, effects.now)) {
+        tcb.window.on_echo(stamps->echo, *elapsed);
     }
 }
 

@@ -49,6 +49,8 @@ struct Aftermath {
     Seq64 probe_end;                ///< SND.NXT when it went (TLP.end_seq)
 
     auto operator<=>(const Aftermath&) const = default;
+    /// D-SACKs have told that all of it was needless (RFC 3708 §3).
+    [[nodiscard]] bool all_came_twice() const { return undo && undo_waits == 0; }
 };
 
 struct Recovery {

@@ -50,7 +50,6 @@ RetransmissionQueue::Losses find_overtaken(Tcb& tcb, Effects& effects) {
                                             tcb.retransmission.segments_sacked(), effects.config());
     const auto losses = tcb.retransmission.mark_overtaken(tcb.rack.sent(), tcb.rack.end(),
                                                           tcb.rack.rtt() + window, effects.now);
-    note_losses(tcb, losses);
     if (losses.wait > Duration{}) {
         tcb.timers.arm(Timer::reorder, effects.now + losses.wait);
         tcb.timers.cancel(Timer::loss_probe);  // one look at a time
@@ -130,10 +129,7 @@ void keep_open(Tcb& tcb) {
     const RetransmissionQueue& queue = tcb.retransmission;
     const bool disorder = queue.segments_sacked() > 0 || queue.segments_lost() > 0 ||
                           queue.segments_retransmitted() > 0 || tcb.recovery.duplicate_acks > 0;
-    const RecoveryState next = disorder ? RecoveryState::disorder : RecoveryState::open;
-    if (tcb.recovery.state != next) {
-        tcb.recovery.state = next;
-    }
+    tcb.recovery.state = disorder ? RecoveryState::disorder : RecoveryState::open;
 }
 
 void leave_repair(Tcb& tcb, Cause cause, bool undone, Effects& effects) {
@@ -147,7 +143,6 @@ void leave_repair(Tcb& tcb, Cause cause, bool undone, Effects& effects) {
     }
     tcb.recovery.frto = Frto::off;
     tcb.recovery.duplicate_acks = 0;
-    tcb.recovery.state = RecoveryState::open;
     keep_open(tcb);
 }
 
@@ -163,7 +158,7 @@ bool shows_delay(const Tcb& tcb, const Segment& segment) {
 
 bool may_undo(const Tcb& tcb, const Segment& segment) {
     const Aftermath& aftermath = tcb.recovery.aftermath;
-    return aftermath.undo && (aftermath.undo_waits == 0 || shows_delay(tcb, segment));
+    return aftermath.all_came_twice() || (aftermath.undo && shows_delay(tcb, segment));
 }
 
 void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects) {
@@ -182,6 +177,11 @@ void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment,
     withdraw_window_reduced(tcb);
     tcb.recovery.aftermath.undo = false;
     tcb.recovery.frto = Frto::off;
+}
+
+void undo_repair(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects) {
+    undo_reduction(tcb, unmark, why, segment, effects);
+    leave_repair(tcb, &segment, true, effects);
 }
 
 void note_retransmission(Tcb& tcb, std::uint32_t segments, Instant now) {

@@ -11,7 +11,7 @@ using Cause = const Segment*;
 
 /// Writes down what was found lost.
 void note_losses(Tcb& tcb, const RetransmissionQueue::Losses& losses);
-/// RACK's look for losses (RFC 8985 §6.2 step 5); arms the reordering timer for what may become one.
+/// RACK's look for losses (RFC 8985 §6.2 step 5), not yet written down; arms the reordering timer for what may become one.
 RetransmissionQueue::Losses find_overtaken(Tcb& tcb, Effects& effects);
 
 /// The window goes down without a loss to repair (ECN; a loss repaired by a probe). `delivered`: segments, by the ACK
@@ -34,6 +34,9 @@ void keep_open(Tcb& tcb);
 [[nodiscard]] bool may_undo(const Tcb& tcb, const Segment& segment);
 /// The reduction was needless: window and threshold as before. `unmark`: what is marked lost isn't.
 void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects);
+
+/// The same where a repair goes on, which is over with it.
+void undo_repair(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects);
 
 /// A retransmission has left; `segments` of it.
 void note_retransmission(Tcb& tcb, std::uint32_t segments, Instant now);

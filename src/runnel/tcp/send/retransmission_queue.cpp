@@ -384,9 +384,11 @@ const SentRecord* RetransmissionQueue::first_lost() const {
     return nullptr;
 }
 
-void RetransmissionQueue::sent_again(std::size_t index, Instant now, const RateStamp& rate) {
+void RetransmissionQueue::sent_again(std::size_t index, std::uint16_t segment_size, Instant now,
+                                     const RateStamp& rate) {
     SentRecord& r = record(index);
     count(r, false);
+    r.segment_size = segment_size;
     r.retransmission_out = true;
     r.last_sent = now;
     r.rate = rate;
@@ -394,6 +396,7 @@ void RetransmissionQueue::sent_again(std::size_t index, Instant now, const RateS
         ++r.transmissions;
     }
     count(r, true);
+    link_newest(order_[index]);
 }
 
 bool RetransmissionQueue::retransmitted(std::uint64_t length, std::uint16_t segment_size,
@@ -407,12 +410,7 @@ bool RetransmissionQueue::retransmitted(std::uint64_t length, std::uint16_t segm
         // Without room for a record the whole range counts as sent again; the timer repairs that.
         (void)split(i, first->begin + length);
     }
-    SentRecord& r = record(i);
-    count(r, false);
-    r.segment_size = segment_size;
-    count(r, true);
-    sent_again(i, now, rate);
-    link_newest(order_[i]);
+    sent_again(i, segment_size, now, rate);
     return i == 0;
 }
 
@@ -423,8 +421,7 @@ void RetransmissionQueue::probed(std::uint64_t length, Instant now, const RateSt
     }
     const std::size_t i = size() - 1;
     unlink(order_[i]);
-    sent_again(i, now, rate);
-    link_newest(order_[i]);
+    sent_again(i, record(i).segment_size, now, rate);
 }
 
 void RetransmissionQueue::clear() {

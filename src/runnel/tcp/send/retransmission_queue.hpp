@@ -158,7 +158,8 @@ private:
     void mark_lost(std::uint32_t slot, Losses& losses);
     bool split(std::size_t index, Seq64 at);
     [[nodiscard]] std::size_t find(Seq64 seq) const;
-    void sent_again(std::size_t index, Instant now, const RateStamp& rate);
+    void sent_again(std::size_t index, std::uint16_t segment_size, Instant now,
+                    const RateStamp& rate);
     static void note_delivery(const SentRecord& r, std::uint64_t octets, Instant now,
                               AckSummary& summary);
 

@@ -21,10 +21,7 @@ void grow_send_room(Tcb& tcb, Effects& effects) {
     const std::size_t share = pool.limit() - (pool.limit() >> SendBuffer::kReserveShift);
     const std::size_t free = share - std::min(share, pool.bytes_in_use());
     tcb.send_room = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, now + free / 2));
-    if (tcb.writer_waits && tcb.has_send_room(config)) {
-        tcb.writer_waits = false;
-        effects.wake_writer();
-    }
+    effects.wake_waiting_writer(tcb);
 }
 
 }  // namespace runnel::tcp

@@ -55,6 +55,7 @@ void on_loss_probe_timeout(Tcb& tcb, Effects& effects) {
 
 void on_reorder_timeout(Tcb& tcb, Effects& effects) {
     const auto losses = find_overtaken(tcb, effects);
+    note_losses(tcb, losses);
     if (losses.segments == 0) {
         return;
     }

@@ -260,10 +260,7 @@ void on_fin_wait_2_timeout(Tcb& tcb, Effects& effects) {
 }
 
 void on_memory_timeout(Tcb& tcb, Effects& effects) {
-    if (tcb.writer_waits && tcb.has_send_room(effects.config())) {
-        tcb.writer_waits = false;
-        effects.wake_writer();
-    }
+    effects.wake_waiting_writer(tcb);
 }
 
 void on_timers(Tcb& tcb, Effects& effects) {
