@@ -4,6 +4,7 @@
 #include "runnel/tcp/arrival/steps.hpp"
 #include "runnel/tcp/close/reset.hpp"
 #include "runnel/tcp/ecn/steps.hpp"
+#include "runnel/tcp/path/path_mtu.hpp"
 #include "runnel/tcp/send/send_room.hpp"
 
 namespace runnel::tcp {
@@ -145,6 +146,7 @@ bool check_acknowledgement(Tcb& tcb, const Segment& segment, Effects& effects) {
     if (segment.sequence_length() == 0 && !handshake) {
         note_bare_ack(tcb, segment, advances, window_changed, effects);
     }
+    note_sizes_acked(tcb, segment.ack, effects);
     acknowledge(tcb, segment, window_changed, effects);
     grow_send_room(tcb, effects);
     if (tcb.fin_acked()) {

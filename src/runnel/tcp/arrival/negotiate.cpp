@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/path/path_mtu.hpp"
 
 namespace runnel::tcp {
 
@@ -28,6 +29,7 @@ void negotiate(Tcb& tcb, const TcpHeader& syn, const TcpConfig& config, Instant 
         tcb.options.ts_recent = syn.options.timestamps->value;
         tcb.options.ts_recent_at = now;
     }
+    start_mtu_search(tcb, config);
     // What the peer calls a full segment is seen from its data; until then no more than every TCP sends, and
     // no more than what fits twice into the buffer (Linux's rcv_mss).
     const std::uint32_t both = std::min<std::uint32_t>(tcb.options.local_mss, tcb.send_mss(config));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runnel/tcp/arrival/steps.hpp"
+#include "runnel/tcp/path/path_mtu.hpp"
 #include "runnel/tcp/recovery/transitions.hpp"
 
 namespace runnel::tcp {
@@ -197,7 +198,7 @@ void recover(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
         find_losses(tcb, summary, rack_news || ended, effects);
     }
     if (recovery.state < RecoveryState::recovery) {
-        if (summary.segments_lost > 0) {
+        if (summary.segments_lost > 0 && !only_probe_lost(tcb, effects)) {
             enter_recovery(tcb, &segment, summary.delivered, effects);
         } else if (summary.ecn_echo) {
             enter_cwr(tcb, CongestionEvent::ecn, &segment, summary.delivered, effects);

@@ -2,6 +2,7 @@
 // §3.10.7.2). From here a segment goes to the one function that knows what to do with it.
 #include "runnel/tcp/arrival/steps.hpp"
 #include "runnel/tcp/close/reset.hpp"
+#include "runnel/tcp/path/path_mtu.hpp"
 #include "runnel/tcp/stack_state.hpp"
 
 namespace runnel::tcp {
@@ -199,15 +200,13 @@ bool StackState::on_icmp(const IcmpReport& report, Instant now) {
     if (quoted < tcb.snd.una || quoted >= tcb.snd.nxt) {
         return false;
     }
+    bool believed = true;
     event(*connection, now, [&](Tcb& t, Effects& effects) {
         if (report.packet_too_big) {
-            if (report.mtu >= t.path_mtu) {
-                return;
+            believed = on_packet_too_big(t, quoted, report.mtu, effects);
+            if (believed) {
+                t.timers.cancel(Timer::pacing);  // at once: an ACK that is owed was lost with them
             }
-            effects.decide(t, Decision::tcp_note_path_mtu, report.mtu);
-            t.path_mtu = report.mtu;
-            t.retransmission.mark_oversized_lost(t.send_mss(config_));
-            t.timers.cancel(Timer::pacing);  // at once: an ACK that is owed was lost with them
             return;
         }
         // RFC 9293 §3.9.2.2, SHLD-26. Once the handshake is over only profile rfc lets a stranger's word end what
@@ -232,7 +231,7 @@ bool StackState::on_icmp(const IcmpReport& report, Instant now) {
             effects.wake_reader();
         }
     });
-    return true;
+    return believed;
 }
 
 }  // namespace runnel::tcp

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runnel/tcp/ecn/steps.hpp"
+#include "runnel/tcp/path/path_mtu.hpp"
 
 namespace runnel::tcp {
 
@@ -179,6 +180,12 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
     const std::uint32_t room = congestion_room(tcb);
     if (room == 0 || tcb.retransmission.full()) {
         return nothing(Decision::tcp_hold_congestion_window);
+    }
+    if (const std::uint32_t probe = mtu_probe_length(tcb, plan.seq, usable, room, config)) {
+        plan.kind = Plan::Kind::data;
+        plan.length = plan.mss = probe;
+        plan.reason = Decision::tcp_transmit_mtu_probe;
+        return plan;
     }
     const std::uint64_t most = std::min(
         {usable, std::uint64_t{room} * plan.mss, most_at_once(tcb, config, plan.seq, plan.mss)});

@@ -4,6 +4,7 @@
 #include "runnel/base/check.hpp"
 #include "runnel/tcp/ecn/steps.hpp"
 #include "runnel/tcp/output/plan.hpp"
+#include "runnel/tcp/path/path_mtu.hpp"
 #include "runnel/tcp/recovery/transitions.hpp"
 #include "runnel/tcp/timeouts/timeouts.hpp"
 
@@ -168,6 +169,9 @@ void note_data_sent(Tcb& tcb, const Plan& plan, const RateStamp& rate, Effects& 
     tcb.snd.nxt = record.end;
     tcb.fin_sent = tcb.fin_sent || plan.fin;
     tcb.override_hold = false;
+    if (plan.reason == Decision::tcp_transmit_mtu_probe) {
+        note_probe_sent(tcb, plan);
+    }
     if (plan.length % plan.mss != 0) {
         tcb.snd.small_end = plan.seq + plan.length;
     }
@@ -315,6 +319,7 @@ Seq64 text_of(const Plan& plan) {
 }  // namespace
 
 bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
+    refresh_path_mtu(tcb, effects);
     Plan plan = plan_next_segment(tcb, effects.config());
     if (plan.kind == Plan::Kind::nothing) {
         settle_timers(tcb, plan, effects);

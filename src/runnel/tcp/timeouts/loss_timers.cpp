@@ -2,6 +2,7 @@
 // was overtaken.
 #include <algorithm>
 
+#include "runnel/tcp/path/path_mtu.hpp"
 #include "runnel/tcp/recovery/transitions.hpp"
 #include "runnel/tcp/timeouts/timeouts.hpp"
 
@@ -59,7 +60,7 @@ void on_reorder_timeout(Tcb& tcb, Effects& effects) {
     if (losses.segments == 0) {
         return;
     }
-    if (tcb.recovery.state < RecoveryState::recovery) {
+    if (tcb.recovery.state < RecoveryState::recovery && !only_probe_lost(tcb, effects)) {
         enter_recovery(tcb, nullptr, 0, effects);
         // The first retransmission goes out now, not with the next ACK (Linux).
         if (!tcb.controller.owns_window()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "runnel/tcp/path/path_mtu.hpp"
 #include "runnel/tcp/recovery/transitions.hpp"
 
 namespace runnel::tcp {
@@ -158,6 +159,7 @@ void on_retransmission_timeout(Tcb& tcb, Effects& effects) {
     note_r1(tcb, effects);
     effects.decide(tcb, Decision::tcp_note_retransmission_timeout, tcb.recovery.timeouts);
     ++tcb.telemetry.timeouts;
+    path_mtu_on_timeout(tcb, effects);
     enter_loss(tcb, effects);
     note_timeout(tcb);
     Instant next = effects.now + tcb.rto(effects.config());
