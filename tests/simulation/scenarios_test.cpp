@@ -18,5 +18,22 @@ TEST(Scenarios, RunAsTheyDid) {
     }
 }
 
+/// Seeds with which something was wrong once. What they draw may have changed since: what each found has a test of its
+/// own, named here.
+TEST(Scenarios, ThatFailedOnce) {
+    const std::uint64_t seeds[] = {
+        1'172'309, 1'247'930, 1'494'952,  // DuplicateSack.SaysNothingOfWhatWasLetGo
+        1'447'782,                        // tests/drill/errors/frto_too_big.pkt
+    };
+    sim::RunMemory memory;
+    for (const std::uint64_t seed : seeds) {
+        const sim::Scenario scenario = sim::draw_scenario(seed);
+        sim::Simulation run(scenario, memory);
+        const sim::RunResult result = run.run();
+        EXPECT_FALSE(result.violation) << "runnel sim --seed " << seed;
+        EXPECT_EQ(result.outcome, sim::RunOutcome::rest) << "runnel sim --seed " << seed;
+    }
+}
+
 }  // namespace
 }  // namespace runnel::test

@@ -28,7 +28,8 @@ TcpConfig linux_config() {
     config.probe_for_rto = false;  // as a 6.18 kernel does it, whose RTO then comes
     config.mtu_probing = 0;
     config.mtu_needs_evidence = false;
-    config.send_buffer = 4U << 20;  // tcp_wmem[2]
+    config.paws_tolerance = milliseconds(1);  // TCP_PAWS_WINDOW
+    config.send_buffer = 4U << 20;            // tcp_wmem[2]
     config.initial_receive_window = 65'535;
     config.rfc1337 = false;
     config.fast_open_blackhole_timeout = {};  // since 5.14
@@ -62,6 +63,7 @@ TcpConfig rfc_config() {
     config.ecn = 0;
     config.mtu_probing = 0;
     config.mtu_needs_evidence = false;
+    config.paws_tolerance = {};
     config.send_buffer = 4U << 20;
     config.receive_buffer = 6U << 20;
     return config;
@@ -366,6 +368,8 @@ constexpr std::array kFields = {
                                           "larger sizes are tried again after so long, in s"),
     flag<&C::mtu_needs_evidence>(
         "mtu_needs_evidence", "ICMP is believed about what has got through only once that is lost"),
+    time<&C::paws_tolerance, kMilli>("paws_tolerance_ms", 0, 1'000,
+                                     "a timestamp older by so little is a late segment's, in ms"),
     // Acknowledging
     numeric("delayed_ack_min_ms", 1, 499, &set_delayed_ack_min, "least delay of an ACK, in ms"),
     numeric("delayed_ack_max_ms", 1, 499, &set_delayed_ack_max, "greatest delay of an ACK, in ms"),

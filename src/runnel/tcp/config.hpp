@@ -98,6 +98,10 @@ struct TcpConfig {
         seconds(600);  ///< tcp_probe_interval: then larger ones are tried again
     bool mtu_needs_evidence =
         true;  ///< ICMP says less than what has got through: only once that is lost (RFC 5927 §7.2)
+    /// A timestamp that is older by no more than this is a segment that was overtaken, not one from before the last wrap,
+    /// which would have to be 2^32 octets older: 250 ms is less up to 137 Gbit/s. 0: RFC 7323 §5.3 to the letter, where
+    /// each retransmission that fills a gap makes true losses of all that is held back behind it.
+    Duration paws_tolerance = milliseconds(250);
     // Acknowledging
     Duration delayed_ack_min = milliseconds(40);
     Duration delayed_ack_max = milliseconds(200);  ///< below MUST-40's 500 ms

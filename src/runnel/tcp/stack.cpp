@@ -218,11 +218,8 @@ Status Stack::set_options(ConnectionHandle handle, const ConnectionOptions& opti
     }
     state_->event(*c, now, [&](Tcb& tcb, Effects& e) {
         change_options(tcb, options, e.config());
-        const bool room = tcb.has_send_room(e.config());
-        if (room && tcb.writer_waits) {
-            e.wake_writer();
-        }
-        tcb.writer_waits = !room;
+        e.wake_waiting_writer(tcb);
+        tcb.writer_waits = !tcb.has_send_room(e.config());
         if (options.receive_buffer != 0) {
             tcb.receive_limit = options.receive_buffer;
         }

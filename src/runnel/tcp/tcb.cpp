@@ -37,6 +37,23 @@ std::uint32_t Tcb::option_bytes() const {
     return size;
 }
 
+std::optional<SackBlock> Tcb::duplicate_to_tell() const {
+    if (!duplicate_pending) {
+        return {};
+    }
+    const Seq64 left = unwrap(duplicate.left, rcv.nxt);
+    const Seq64 right = unwrap(duplicate.right, rcv.nxt);
+    if (left < rcv.nxt) {
+        return SackBlock{left.wire(), std::min(right, rcv.nxt).wire()};
+    }
+    if (reassembler.empty()) {
+        return {};
+    }
+    const Reassembler::Part held = reassembler.first_held(left, right);
+    return held.empty() ? std::nullopt
+                        : std::optional(SackBlock{held.begin.wire(), held.end.wire()});
+}
+
 std::uint64_t Tcb::window_free() const {
     const std::uint64_t used = receive.size();
     std::uint64_t free = receive_limit > used ? receive_limit - used : 0;

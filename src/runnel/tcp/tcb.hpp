@@ -172,6 +172,9 @@ struct Tcb {
 
     /// Effective send MSS (RFC 9293 §3.7.1, MUST-16): payload octets of a segment with the usual options.
     [[nodiscard]] std::uint32_t send_mss(const TcpConfig& config) const;
+    /// What is left of the D-SACK that is owed (RFC 2883 §4): octets that have been delivered, or are held. Those held may
+    /// have been let go of since for want of memory, and nobody may be told that we have them.
+    [[nodiscard]] std::optional<SackBlock> duplicate_to_tell() const;
     /// Octets of options on every segment now: timestamps, SACK blocks while there are any, counters of AccECN when
     /// they are due.
     [[nodiscard]] std::uint32_t option_bytes() const;

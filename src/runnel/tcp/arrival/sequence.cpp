@@ -1,6 +1,7 @@
 // First to fourth step: is this segment from this connection's present? RFC 9293 §3.10.7.4 with PAWS
 // (RFC 7323 §5) and the defences against blind attacks (RFC 5961).
 #include <algorithm>
+#include <optional>
 
 #include "runnel/tcp/arrival/steps.hpp"
 
@@ -11,14 +12,20 @@ namespace {
 /// A timestamp older than this says nothing (RFC 7323 §5.5): the clock may have wrapped.
 constexpr Duration kPawsIdle = seconds(24 * 24 * 3600);
 
-bool older_timestamp(const Tcb& tcb, const Segment& segment, Instant now) {
-    if (!tcb.options.timestamps || !segment.header.options.timestamps) {
-        return false;  // RFC 7323 §3.2, 7323-M8: one that lacks it is taken (it SHOULD be dropped; as Linux)
+/// RFC 7323 §5.3 R1, 7323-M12; §5.2, 7323-M11: but not for a RST. `tcp_note_late_timestamp` says that it is older, but so
+/// little that it was overtaken.
+std::optional<Decision> judge_timestamp(const Tcb& tcb, const Segment& segment, Effects& effects) {
+    const auto& stamps = segment.header.options.timestamps;
+    if (!tcb.options.timestamps || !stamps || segment.flags().rst()) {
+        return {};  // RFC 7323 §3.2, 7323-M8: one that lacks it is taken (it SHOULD be dropped; as Linux)
     }
-    const auto ahead =
-        static_cast<std::int32_t>(segment.header.options.timestamps->value - tcb.options.ts_recent);
+    const auto ahead = static_cast<std::int32_t>(stamps->value - tcb.options.ts_recent);
     // RFC 7323 §5.5, 7323-M13.
-    return ahead < 0 && now - tcb.options.ts_recent_at < kPawsIdle;
+    if (ahead >= 0 || effects.now - tcb.options.ts_recent_at >= kPawsIdle) {
+        return {};
+    }
+    const bool late = milliseconds(ahead) + effects.config().paws_tolerance >= Duration{};
+    return late ? Decision::tcp_note_late_timestamp : Decision::tcp_drop_paws;
 }
 
 /// The four cases of §3.10.7.4. Where no data comes, the right edge itself is taken as well, and a full
@@ -104,12 +111,13 @@ void challenge(Tcb& tcb, const Segment& segment, Decision reason, Effects& effec
 }
 
 bool check_sequence(Tcb& tcb, const Segment& segment, Effects& effects) {
-    if (older_timestamp(tcb, segment, effects.now) && !segment.flags().rst()) {
-        // RFC 7323 §5.3, 7323-M12; §5.2, 7323-M11: but not for a RST.
-        effects.decide(tcb, Decision::tcp_drop_paws, segment);
-        note_duplicate(tcb, segment);
-        answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
-        return false;
+    if (const auto older = judge_timestamp(tcb, segment, effects)) {
+        effects.decide(tcb, *older, segment);
+        if (*older == Decision::tcp_drop_paws) {
+            note_duplicate(tcb, segment);
+            answer_unacceptable(tcb, segment, Decision::tcp_transmit_ack_unacceptable, effects);
+            return false;
+        }
     }
     const bool completes = completes_simultaneous_open(tcb, segment);
     // A repeated SYN says that our SYN,ACK was lost: send that again (Linux; an ACK alone would do). One with

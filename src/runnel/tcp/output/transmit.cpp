@@ -78,10 +78,10 @@ void fill_options(Tcb& tcb, const Plan& plan, Effects& effects, TcpOptions& opti
     if (syn || !tcb.options.sack || most == 0 || plan.kind == Plan::Kind::reset) {
         return;
     }
-    if (tcb.duplicate_pending) {
-        options.sack.push_back(tcb.duplicate);  // RFC 2883 §4: first, and once
-        tcb.duplicate_pending = false;
+    if (const auto duplicate = tcb.duplicate_to_tell()) {
+        options.sack.push_back(*duplicate);  // RFC 2883 §4: first, and once
     }
+    tcb.duplicate_pending = false;
     if (!tcb.reassembler.empty()) {
         tcb.reassembler.sack_blocks(options.sack, most);
     }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "runnel/base/work.hpp"
-
 namespace runnel::tcp {
 
 namespace {
@@ -47,6 +45,14 @@ void settle(Tcb& tcb, MtuSearch& search, Effects& effects) {
     }
 }
 
+/// A router has dropped what is too large. It may be what F-RTO asks with, whose answer then never comes (RFC 5682 §3.1).
+void send_oversized_again(Tcb& tcb, Effects& effects) {
+    const auto losses = tcb.retransmission.mark_oversized_lost(tcb.send_mss(effects.config()));
+    if (losses.segments > 0) {
+        tcb.recovery.frto = Frto::off;
+    }
+}
+
 void lower(Tcb& tcb, std::uint32_t mtu, Effects& effects) {
     MtuSearch& search = search_of(tcb);
     effects.decide(tcb, Decision::tcp_note_path_mtu, mtu);
@@ -57,25 +63,13 @@ void lower(Tcb& tcb, std::uint32_t mtu, Effects& effects) {
     search.raise_at = effects.now + effects.config().mtu_probe_interval;
     tcb.path_mtu = mtu;
     tcb.acked_packet = 0;
-    tcb.retransmission.mark_oversized_lost(tcb.send_mss(effects.config()));
+    send_oversized_again(tcb, effects);
 }
 
 /// Octets of the longest segment of a record, which may be shorter than the MSS it was sent with.
 std::uint32_t longest(const SentRecord& record) {
     const std::uint64_t text = record.length() - (record.fin ? 1U : 0U);
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(record.segment_size, text));
-}
-
-/// The record that holds `seq`, or nullptr.
-const SentRecord* record_at(const Tcb& tcb, Seq64 seq) {
-    for (std::size_t i = 0; i < tcb.retransmission.size(); ++i) {
-        ++work.nodes;
-        const SentRecord& record = tcb.retransmission.at(i);
-        if (seq < record.end) {
-            return seq >= record.begin ? &record : nullptr;
-        }
-    }
-    return nullptr;
 }
 
 void probe_failed(Tcb& tcb, MtuSearch& search, std::uint32_t high, Effects& effects) {
@@ -111,7 +105,7 @@ void start_mtu_search(Tcb& tcb, const TcpConfig& config) {
 }
 
 bool on_packet_too_big(Tcb& tcb, Seq64 quoted, std::uint32_t mtu, Effects& effects) {
-    const SentRecord* record = record_at(tcb, quoted);
+    const SentRecord* record = tcb.retransmission.record_of(quoted);
     // A router drops what is larger than it says; of anything else this is a lie, or about another connection
     // (RFC 5927 §7.2). A SYN is too short to tell.
     if (record == nullptr || (!record->syn && longest(*record) + fixed_headers(tcb) + 40U <= mtu)) {
@@ -122,7 +116,7 @@ bool on_packet_too_big(Tcb& tcb, Seq64 quoted, std::uint32_t mtu, Effects& effec
         mtu < search->probe && mtu >= tcb.path_mtu) {
         // RFC 4821 §7.6.2: as good as its loss, and it says how far to go.
         probe_failed(tcb, *search, mtu, effects);
-        tcb.retransmission.mark_oversized_lost(tcb.send_mss(effects.config()));
+        send_oversized_again(tcb, effects);
         return true;
     }
     if (mtu >= tcb.path_mtu) {
@@ -176,7 +170,7 @@ bool only_probe_lost(Tcb& tcb, Effects& effects) {
         return true;
     }
     // With others around it lost, its loss says nothing about its size (RFC 4821 §7.6.3).
-    const SentRecord* record = record_at(tcb, search->probe_begin);
+    const SentRecord* record = tcb.retransmission.record_of(search->probe_begin);
     if (record != nullptr && record->lost) {
         search->probe = 0;
     }

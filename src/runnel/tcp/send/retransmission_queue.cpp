@@ -151,6 +151,11 @@ std::size_t RetransmissionQueue::find(Seq64 seq) const {
     return low;
 }
 
+const SentRecord* RetransmissionQueue::record_of(Seq64 seq) const {
+    const std::size_t i = find(seq);
+    return i < size() && at(i).begin <= seq ? &at(i) : nullptr;
+}
+
 bool RetransmissionQueue::split(std::size_t index, Seq64 at) {
     const std::uint32_t slot = order_[index];
     {
@@ -314,7 +319,7 @@ RetransmissionQueue::Losses RetransmissionQueue::mark_all_lost(Instant latest) {
     return losses;
 }
 
-void RetransmissionQueue::mark_oversized_lost(std::uint32_t mss) {
+RetransmissionQueue::Losses RetransmissionQueue::mark_oversized_lost(std::uint32_t mss) {
     Losses losses;
     for (std::size_t i = 0; i < size(); ++i) {
         ++work.nodes;
@@ -322,6 +327,7 @@ void RetransmissionQueue::mark_oversized_lost(std::uint32_t mss) {
             mark_lost(order_[i], losses);
         }
     }
+    return losses;
 }
 
 void RetransmissionQueue::forget_sacked() {

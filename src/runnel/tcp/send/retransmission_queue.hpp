@@ -116,12 +116,14 @@ public:
     /// first, what was sent after `latest` (RFC 8985 §6.3).
     Losses mark_all_lost(Instant latest = Instant::never());
     /// The path takes only segments of `mss` octets: larger ones that nobody has sacked are lost.
-    void mark_oversized_lost(std::uint32_t mss);
+    Losses mark_oversized_lost(std::uint32_t mss);
     /// The peer has thrown away what it had sacked (RFC 2018 §8).
     void forget_sacked();
     /// The losses were none (RFC 4015): what has not been sent again is in the network after all.
     void forget_lost();
 
+    /// The record that holds the number `seq`, or nullptr.
+    [[nodiscard]] const SentRecord* record_of(Seq64 seq) const;
     /// The first record to retransmit, or nullptr.
     [[nodiscard]] const SentRecord* first_lost() const;
     /// Notes that `[first_lost()->begin, + length)` has been retransmitted; splits the record where that is only a
