@@ -9,19 +9,20 @@ constexpr std::uint32_t kFull = 1460;
 
 class PathMtu : public Story {
 protected:
-    void opens(std::uint32_t window_segments = 20) {
+    void opens(std::uint32_t window_segments = 20, bool probes = false) {
         config.initial_window_segments = window_segments;
         config.pacing = false;
-        config.tail_loss_probe = false;
+        config.tail_loss_probe = probes;
         established(syn_ack(1).mss(kFull).sack_ok().wscale(7));
         arrives(ack(1, 1).win(8000));
     }
-    bool too_big(std::uint32_t seq, std::uint32_t mtu) {
+    bool too_big(std::uint32_t seq, std::uint32_t mtu, bool local = false) {
         IcmpReport report;
         report.tuple = tuple;
         report.quoted_seq = SeqNum{our_iss} + seq;
         report.packet_too_big = true;
         report.mtu = mtu;
+        report.local = local;
         report.error = Errc::message_too_long;
         return stack().on_icmp(report, now);
     }
@@ -101,6 +102,34 @@ TEST_F(PathMtu, AboutWhatHasGotThroughIcmpIsDoubtedUntilItIsLost) {
     (void)next_timeout();
     EXPECT_EQ(status().path_mtu, 1000u);
     EXPECT_EQ(count(Decision::tcp_note_path_mtu), 1u);
+}
+
+TEST_F(PathMtu, SilenceForTwoRoundTripsIsProofEnough) {
+    opens(20, true);
+    (void)writes(std::string(4 * kFull, 'x'));
+    (void)round();
+    (void)writes(std::string(2 * kFull, 'x'));
+    (void)sent();
+    EXPECT_FALSE(too_big(acked_, 1000));
+    // Where a probe would go, what is too large goes again in smaller segments.
+    const auto again = next_timeout();
+    ASSERT_FALSE(again.empty());
+    EXPECT_EQ(again.front().seq, acked_);
+    EXPECT_EQ(again.front().gso_size, 960u);
+    EXPECT_EQ(status().path_mtu, 1000u);
+    EXPECT_EQ(count(Decision::tcp_note_retransmission_timeout), 0u);
+}
+
+/// Our own network layer has heard of the narrow path from another connection: nothing larger can leave.
+TEST_F(PathMtu, TheHostItselfIsBelievedAtOnce) {
+    opens();
+    (void)writes(std::string(4 * kFull, 'x'));
+    (void)round();
+    (void)writes(std::string(2 * kFull, 'x'));
+    (void)sent();
+    EXPECT_TRUE(too_big(acked_, 1000, true));
+    EXPECT_EQ(status().path_mtu, 1000u);
+    EXPECT_EQ(sent_one().seq, acked_);
 }
 
 TEST_F(PathMtu, ALieIsForgottenWhenTheSegmentArrives) {

@@ -180,6 +180,7 @@ bool Host::icmp_to_tcp(const IcmpError& error, Instant now) {
     report.quoted_seq = seq;
     report.hard = meaning.hard;
     report.packet_too_big = error.kind == IcmpError::Kind::packet_too_big;
+    report.local = error.reporter == error.quoted_source;
     // The same floor as the path's own (Linux): below it an error is more likely a lie than a link.
     const bool v4 = error.quoted_source.is_v4();
     report.mtu = v4 ? std::max(error.mtu, config_.ip.min_path_mtu_v4) : error.mtu;

@@ -98,9 +98,9 @@ struct TcpConfig {
         seconds(600);  ///< tcp_probe_interval: then larger ones are tried again
     bool mtu_needs_evidence =
         true;  ///< ICMP says less than what has got through: only once that is lost (RFC 5927 §7.2)
-    /// A timestamp that is older by no more than this is a segment that was overtaken, not one from before the last wrap,
-    /// which would have to be 2^32 octets older: 250 ms is less up to 137 Gbit/s. 0: RFC 7323 §5.3 to the letter, where
-    /// each retransmission that fills a gap makes true losses of all that is held back behind it.
+    /// How much older the timestamp of a segment may be that others have overtaken; one from before the last wrap, 2^32
+    /// octets ago, is older than 250 ms up to 137 Gbit/s. 0: RFC 7323 §5.3 to the letter, where each retransmission
+    /// that fills a gap makes true losses of all that is held back behind it.
     Duration paws_tolerance = milliseconds(250);
     // Acknowledging
     Duration delayed_ack_min = milliseconds(40);

@@ -174,6 +174,7 @@ struct IcmpReport {
     SeqNum quoted_seq;  ///< validated against snd.una..snd.nxt (RFC 5927 §4)
     bool hard = false;  ///< protocol or port unreachable, administratively prohibited
     bool packet_too_big = false;
+    bool local = false;  ///< the word of our own network layer, beyond which nothing gets
     std::uint32_t mtu = 0;
     Errc error = Errc::host_unreachable;
 };

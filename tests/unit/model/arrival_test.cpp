@@ -183,7 +183,7 @@ TEST(ModelArrival, Paws) {  // RFC 7323 §5.3
     b.timestamps = true;
     b.ts_recent = 0x7fff'ffff;
     Segment old = segment(kAck, 301, 101, "x");
-    old.header.options.timestamps = TcpTimestamps{0x7fff'fffe, 0};
+    old.header.options.timestamps = TcpTimestamps{0x7fff'ff00, 0};
     const Outcome dropped = only(segment_arrives(b, old));
     EXPECT_EQ(dropped.delivered, "");
     EXPECT_EQ(dropped.replies.at(0).echo, 0x7fff'ffffu);

@@ -102,7 +102,9 @@ Outcome window_scale(bool rule) {
 }
 
 Outcome path_mtu(bool rule) {
-    Scene scene({.rule = rule});
+    SceneConfig config{.rule = rule};
+    config.tcp[0].mtu_probing = 0;  // or it would find out by itself, after some timeouts
+    Scene scene(config);
     constexpr std::size_t kMtu = 1400;
     const IpAddress router = scene.stranger(0).address;
     bool first = true;
@@ -176,7 +178,8 @@ std::span<const Lesson> path_lessons() {
             "The handshake gets through, small segments get through, full ones don't: a page begins "
             "and never ends. The router's message carries the MTU of the next link; the sender cuts "
             "what it has sent into smaller segments, and remembers the size for this path. Without "
-            "the message the same segment is sent again and again, in a size that can't arrive.",
+            "the message the same segment is sent again and again, in a size that can't arrive. "
+            "(A host that searches for black holes, as Runnel does by default, is switched off here: RFC 4821.)",
             "RFC 1191 §3, RFC 9293 §3.7.2", path_mtu},
     };
     return kLessons;

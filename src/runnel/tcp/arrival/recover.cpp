@@ -163,8 +163,11 @@ void steer_window(Tcb& tcb, AckSummary summary, bool ended, Effects& effects) {
         }
         return;
     }
+    // Where much is overtaken nearly every ACK tells of a gap: what has arrived counts, in order or not (Linux).
+    const bool disordered = tcb.rack.degree() > config.duplicate_ack_threshold;
+    const bool progress = summary.segments_acked > 0 || (disordered && summary.delivered > 0);
     // 5681-M3: the SYN is no segment here. 5681-M10: the ACK that ends a repair grows nothing.
-    if (ended || summary.segments_acked == 0 || summary.ecn_echo || !path.window_limited) {
+    if (ended || !progress || summary.ecn_echo || !path.window_limited) {
         return;
     }
     // What SACK told of earlier has counted already.

@@ -11,9 +11,20 @@ namespace {
 
 /// A timestamp older than this says nothing (RFC 7323 §5.5): the clock may have wrapped.
 constexpr Duration kPawsIdle = seconds(24 * 24 * 3600);
+/// Two segments of one moment may bear different timestamps (Linux's TCP_PAWS_WINDOW).
+constexpr Duration kPawsTick = milliseconds(1);
+
+/// Something has arrived that stands behind this segment: what comes from another life of the connection, or from before
+/// the last wrap, would be as old and have none (an ACK without text: it says nothing that is not so).
+bool overtaken(const Tcb& tcb, const Segment& segment) {
+    if (segment.sequence_length() == 0) {
+        return segment.seq == tcb.rcv.nxt;
+    }
+    return !tcb.reassembler.empty() && segment.end() <= tcb.reassembler.highest();
+}
 
 /// RFC 7323 §5.3 R1, 7323-M12; §5.2, 7323-M11: but not for a RST. `tcp_note_late_timestamp` says that it is older, but so
-/// little that it was overtaken.
+/// little that it was overtaken: by a tick in any case (Linux).
 std::optional<Decision> judge_timestamp(const Tcb& tcb, const Segment& segment, Effects& effects) {
     const auto& stamps = segment.header.options.timestamps;
     if (!tcb.options.timestamps || !stamps || segment.flags().rst()) {
@@ -24,7 +35,9 @@ std::optional<Decision> judge_timestamp(const Tcb& tcb, const Segment& segment, 
     if (ahead >= 0 || effects.now - tcb.options.ts_recent_at >= kPawsIdle) {
         return {};
     }
-    const bool late = milliseconds(ahead) + effects.config().paws_tolerance >= Duration{};
+    const Duration older = milliseconds(-std::int64_t{ahead});
+    const bool late = older <= effects.config().paws_tolerance &&
+                      (older <= kPawsTick || overtaken(tcb, segment));
     return late ? Decision::tcp_note_late_timestamp : Decision::tcp_drop_paws;
 }
 

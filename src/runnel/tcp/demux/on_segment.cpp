@@ -203,7 +203,7 @@ bool StackState::on_icmp(const IcmpReport& report, Instant now) {
     bool believed = true;
     event(*connection, now, [&](Tcb& t, Effects& effects) {
         if (report.packet_too_big) {
-            believed = on_packet_too_big(t, quoted, report.mtu, effects);
+            believed = on_packet_too_big(t, quoted, report, effects);
             if (believed) {
                 t.timers.cancel(Timer::pacing);  // at once: an ACK that is owed was lost with them
             }

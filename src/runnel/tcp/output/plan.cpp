@@ -181,7 +181,8 @@ Plan plan_data(const Tcb& tcb, const TcpConfig& config) {
     if (room == 0 || tcb.retransmission.full()) {
         return nothing(Decision::tcp_hold_congestion_window);
     }
-    if (const std::uint32_t probe = mtu_probe_length(tcb, plan.seq, usable, room, config)) {
+    const std::uint32_t probe = mtu_probe_length(tcb, plan.seq, usable, room, config);
+    if (probe > 0) {
         plan.kind = Plan::Kind::data;
         plan.length = plan.mss = probe;
         plan.reason = Decision::tcp_transmit_mtu_probe;

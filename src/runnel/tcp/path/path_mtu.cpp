@@ -104,7 +104,8 @@ void start_mtu_search(Tcb& tcb, const TcpConfig& config) {
     tcb.path_mtu = std::min(tcb.path_mtu, config.base_mss + fixed_headers(tcb));
 }
 
-bool on_packet_too_big(Tcb& tcb, Seq64 quoted, std::uint32_t mtu, Effects& effects) {
+bool on_packet_too_big(Tcb& tcb, Seq64 quoted, const IcmpReport& report, Effects& effects) {
+    const std::uint32_t mtu = report.mtu;
     const SentRecord* record = tcb.retransmission.record_of(quoted);
     // A router drops what is larger than it says; of anything else this is a lie, or about another connection
     // (RFC 5927 §7.2). A SYN is too short to tell.
@@ -122,7 +123,7 @@ bool on_packet_too_big(Tcb& tcb, Seq64 quoted, std::uint32_t mtu, Effects& effec
     if (mtu >= tcb.path_mtu) {
         return true;  // what is known already
     }
-    if (effects.config().mtu_needs_evidence && mtu < tcb.acked_packet) {
+    if (effects.config().mtu_needs_evidence && !report.local && mtu < tcb.acked_packet) {
         // RFC 5927 §7.2: larger ones have got through. If the path has changed, this one will not.
         search = &search_of(tcb);
         search->claimed = mtu;
@@ -177,6 +178,15 @@ bool only_probe_lost(Tcb& tcb, Effects& effects) {
     return false;
 }
 
+bool believe_claim(Tcb& tcb, Effects& effects) {
+    const MtuSearch* search = tcb.mtu_search.get();
+    if (search == nullptr || search->claimed == 0 || tcb.snd.una > search->claimed_at) {
+        return false;
+    }
+    lower(tcb, search->claimed, effects);
+    return true;
+}
+
 void path_mtu_on_timeout(Tcb& tcb, Effects& effects) {
     const TcpConfig& config = effects.config();
     if (tcb.retransmission.empty() || tcb.retransmission.front().syn) {
@@ -184,10 +194,9 @@ void path_mtu_on_timeout(Tcb& tcb, Effects& effects) {
     }
     if (MtuSearch* search = tcb.mtu_search.get()) {
         search->probe = 0;  // inconclusive (RFC 4821 §7.6.4)
-        if (search->claimed != 0 && tcb.snd.una <= search->claimed_at) {
-            lower(tcb, search->claimed, effects);
-            return;
-        }
+    }
+    if (believe_claim(tcb, effects)) {
+        return;
     }
     const std::uint32_t timeouts = tcb.recovery.timeouts;
     const std::uint32_t silent = longest(tcb.retransmission.front()) + overhead(tcb);

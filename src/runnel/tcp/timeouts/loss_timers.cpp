@@ -47,7 +47,7 @@ void on_loss_probe_timeout(Tcb& tcb, Effects& effects) {
     if (tcb.retransmission.empty()) {
         return;
     }
-    if (!tcb.recovery.aftermath.probed) {
+    if (!believe_claim(tcb, effects) && !tcb.recovery.aftermath.probed) {
         tcb.recovery.probe_due = true;
     }
     // RFC 8985 §7.3: the RTO runs from now on.
