@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <random>
 #include <set>
 
 namespace runnel::tcp {
@@ -66,7 +67,8 @@ struct Bottleneck {
             static_cast<std::uint64_t>((start - now).ns) * rate / 1'000'000'000;
         most_queued = std::max(most_queued, queued);
         ++count;
-        p.dropped = queued + kMss > queue_limit || (lose_each > 0 && count % lose_each == 0);
+        p.dropped = queued + kMss > queue_limit || (lose_each > 0 && count % lose_each == 0) ||
+                    (lose_of_ten_thousand > 0 && chance() % 10'000 < lose_of_ten_thousand);
         if (!p.dropped) {
             free_at = start + serialised(kMss, rate);
             p.arrives = free_at + base;
@@ -153,6 +155,7 @@ struct Bottleneck {
     std::uint64_t queue_limit;
     std::uint64_t first;
     std::uint64_t lose_each = 0;
+    std::uint64_t lose_of_ten_thousand = 0;  ///< by chance
     Bbr bbr;
     CongestionWindow window;
     Instant now{seconds(100).ns};
@@ -160,6 +163,7 @@ struct Bottleneck {
     std::uint64_t delivered = 0, lost = 0, in_flight = 0, most_queued = 0, count = 0;
     bool recovering = false, limited = false, app_limited = false;
     bool one_episode = false;  ///< recovery doesn't end
+    std::minstd_rand chance{7};
     std::deque<Packet> packets;
     std::set<BbrState> states;
 };
@@ -214,6 +218,8 @@ TEST(Bbr, NoTwoFlowsProbeInStep) {
 
 TEST(Bbr, LooksForTheRoundTripEveryFiveSeconds) {  // §5.3.4
     Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run(seconds(1));
+    path.base = milliseconds(44);  // what others send keeps the queue from getting empty
     path.run_until(BbrState::probe_rtt, seconds(8));
     const Instant entered = path.now;
     path.run(milliseconds(100));
@@ -243,11 +249,59 @@ TEST(Bbr, FollowsTheRateDown) {
     EXPECT_LT(path.in_flight, 3 * path.bdp());
 }
 
-TEST(Bbr, OnePercentOfLossIsBorne) {  // §5.3.3.8.3: a percent less a round until the next probe
+TEST(Bbr, NoRoundTripIsLookedForWhereItIsSeenAllTheTime) {  // §5.3.4.2
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run(seconds(30));
+    EXPECT_FALSE(path.states.contains(BbrState::probe_rtt));
+    EXPECT_LT(path.bbr.model()->min_rtt(), milliseconds(41));
+}
+
+TEST(Bbr, OnePercentOfLossCostsNoMore) {  // unlike §5.3.3.8.3
     Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
     path.lose_each = 100;
     path.run(seconds(3));
-    EXPECT_GT(path.share(seconds(10)), 0.7);
+    EXPECT_GT(path.share(seconds(10)), 0.95);
+}
+
+TEST(Bbr, OnePercentByChanceIsNotMistakenForMore) {  // §5.5.10.2: two of a hundred in flight are none too many
+    for (const std::uint64_t rate : {1'000'000U, 2'500'000U, 12'500'000U}) {
+        Bottleneck path(rate, milliseconds(10), rate / 50);
+        path.lose_of_ten_thousand = 100;
+        path.run(seconds(3));
+        EXPECT_GT(path.share(seconds(20)), 0.94) << rate;
+    }
+}
+
+TEST(Bbr, MoreThanTwoPercentSlowsItDown) {  // §5.5.10.2, §5.5.10.3
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run_until(BbrState::probe_cruise, seconds(3));
+    path.lose_of_ten_thousand = 600;
+    path.run(milliseconds(400));
+    ASSERT_EQ(path.bbr.model()->state(), BbrState::probe_cruise);
+    EXPECT_LT(path.bbr.model()->bw_shortterm(), path.rate * 97 / 100);
+    EXPECT_LT(path.share(seconds(10)), 0.9);
+}
+
+TEST(Bbr, AFewLossesSlowItDownWhereAQueueStands) {  // §5.5.10.3
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run_until(BbrState::probe_cruise, seconds(3));
+    path.lose_each = 150;
+    path.run(milliseconds(200));
+    EXPECT_EQ(path.bbr.model()->bw_shortterm(), BbrModel::kInfinity) << "there is none";
+    path.base = milliseconds(55);  // others fill it
+    path.run(milliseconds(200));
+    ASSERT_EQ(path.bbr.model()->state(), BbrState::probe_cruise);
+    EXPECT_LT(path.bbr.model()->bw_shortterm(), path.rate);
+}
+
+TEST(Bbr, AMarkSlowsItDown) {  // §3.7
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run_until(BbrState::probe_cruise, seconds(3));
+    AckSummary marked;
+    marked.ecn_echo = true;
+    path.bbr.observe(path.window, marked, path.view());
+    path.run(milliseconds(100));
+    EXPECT_NE(path.bbr.model()->bw_shortterm(), BbrModel::kInfinity);
 }
 
 TEST(Bbr, AShallowQueueBoundsWhatIsInFlight) {  // §5.5.10.2

@@ -161,7 +161,7 @@ void BbrModel::pick_probe_wait() {
 }
 
 void BbrModel::start_down(Instant now) {
-    loss_in_round_ = false;
+    forget_losses();
     bw_latest_ = 0;
     inflight_latest_ = 0;
     probe_up_acked_per_inc_ = kInfinity;
@@ -235,7 +235,7 @@ bool BbrModel::adapt_long_term() {
             return true;
         }
     }
-    if (!too_high(now_.rate.lost, now_.rate.tx_in_flight, now_.selective_acks)) {
+    if (!too_high(now_.rate.lost, now_.rate.tx_in_flight)) {
         if (inflight_longterm_ == kInfinity) {
             return false;
         }

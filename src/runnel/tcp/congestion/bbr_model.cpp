@@ -139,15 +139,17 @@ void BbrModel::on_timeout(std::uint32_t allowed, const PathView& path) {
     recovering_ = true;
     if (!loss_in_round_) {
         loss_round_delivered_ = path.delivered;
+        losses_from_ = path.delivered;
         loss_in_round_ = true;
     }
+    grave_in_round_ = true;
     cwnd_ = std::uint64_t{std::max(allowed, 1U)} * mss_;
 }
 
 /// §5.5.11.2, HandleSpuriousLossDetection.
 void BbrModel::on_undo() {
     restore_cwnd();
-    loss_in_round_ = false;
+    forget_losses();
     reset_full_bw();
     bw_shortterm_ = std::max(bw_shortterm_, undo_bw_shortterm_);
     inflight_shortterm_ = std::max(inflight_shortterm_, undo_inflight_shortterm_);
@@ -207,6 +209,10 @@ void BbrModel::update_latest_signals() {
     loss_round_start_ = false;
     bw_latest_ = std::max(bw_latest_, now_.delivery_rate);
     inflight_latest_ = std::max(inflight_latest_, now_.rate.delivered);
+    if (loss_in_round_ && now_.rtt.ns > 0 &&
+        (least_rtt_in_round_.ns == 0 || now_.rtt < least_rtt_in_round_)) {
+        least_rtt_in_round_ = now_.rtt;
+    }
     if (now_.rate.prior_delivered >= loss_round_delivered_) {
         loss_round_delivered_ = now_.delivered;
         loss_round_start_ = true;
@@ -242,7 +248,7 @@ void BbrModel::update_max_bw() {
 
 /// §5.5.10.3: where bandwidth isn't probed, once a round with losses, down towards what is delivered.
 void BbrModel::adapt_lower_bounds() {
-    if (!probing_bw() && loss_in_round_) {
+    if (!probing_bw() && loss_in_round_ && losses_tell_of_congestion()) {
         if (bw_shortterm_ == kInfinity) {
             bw_shortterm_ = max_bw();
         }
@@ -252,7 +258,26 @@ void BbrModel::adapt_lower_bounds() {
         bw_shortterm_ = std::max(bw_latest_, percent(bw_shortterm_, kBeta));
         inflight_shortterm_ = std::max(inflight_latest_, percent(inflight_shortterm_, kBeta));
     }
+    forget_losses();
+}
+
+/// The draft slows down after any loss, by what was lost: a path that loses one percent by chance then leaves a flow
+/// with two thirds of its rate. Here it takes more than LossThresh, a mark, a timeout, or a queue that never went away
+/// while the losses came though ours has been drained: where others fill it, the losses are theirs and ours.
+bool BbrModel::losses_tell_of_congestion() const {
+    const std::uint64_t sent = now_.delivered - losses_from_ + lost_in_round_;
+    const Duration standing = std::max(Duration{min_rtt_.ns / 4}, kLeastQueue);
+    const bool queue =
+        least_rtt_in_round_.ns == 0 || least_rtt_in_round_ - min_rtt_ > standing;
+    return grave_in_round_ || (queue && state_ == BbrState::probe_cruise) ||
+           too_high(lost_in_round_, sent);
+}
+
+void BbrModel::forget_losses() {
     loss_in_round_ = false;
+    grave_in_round_ = false;
+    lost_in_round_ = 0;
+    least_rtt_in_round_ = {};
 }
 
 /// §5.5.9: what was acknowledged beyond what the bandwidth explains.
@@ -287,7 +312,7 @@ void BbrModel::check_full_bw() {
 void BbrModel::check_startup_high_loss() {
     const std::uint32_t enough = now_.selective_acks ? kStartupFullLosses : 1;
     const bool lossy = loss_events_ >= enough && now_.recovering &&
-                       too_high(now_.rate.lost, now_.rate.tx_in_flight, now_.selective_acks);
+                       too_high(now_.rate.lost, now_.rate.tx_in_flight);
     if (state_ == BbrState::startup && !full_bw_reached_ && loss_round_start_ &&
         (lossy || marked_in_round_)) {
         full_bw_reached_ = true;
@@ -300,12 +325,17 @@ void BbrModel::check_startup_high_loss() {
     }
 }
 
-/// §5.3.4.3, UpdateMinRTT.
+/// §5.3.4.3, UpdateMinRTT. §5.3.4.2: what low rates show by the way needs no ProbeRTT; here a round trip as short as the
+/// least one does too, but for a thirty-second of it, or what it takes to send a quantum, which is part of each.
 void BbrModel::update_min_rtt() {
     probe_rtt_expired_ = now_.time > probe_rtt_min_stamp_ + kProbeRttInterval;
     if (now_.rtt.ns > 0 &&
         (probe_rtt_min_delay_.ns == 0 || now_.rtt < probe_rtt_min_delay_ || probe_rtt_expired_)) {
         probe_rtt_min_delay_ = now_.rtt;
+        probe_rtt_min_stamp_ = now_.time;
+    } else if (now_.rtt.ns > 0 &&
+               now_.rtt - probe_rtt_min_delay_ <=
+                   std::max(Duration{probe_rtt_min_delay_.ns / 32}, quantum_time())) {
         probe_rtt_min_stamp_ = now_.time;
     }
     const bool expired = now_.time > min_rtt_stamp_ + kMinRttFilter;
@@ -316,9 +346,17 @@ void BbrModel::update_min_rtt() {
     }
 }
 
+/// How long the path's bottleneck takes for what is sent at once.
+Duration BbrModel::quantum_time() const {
+    const std::uint64_t ns =
+        max_bw() == 0 ? 0 : mul_div(send_quantum(), 1'000'000'000, max_bw());
+    return {static_cast<std::int64_t>(std::min<std::uint64_t>(ns, 1'000'000'000))};
+}
+
 void BbrModel::note_loss() {
     if (!loss_in_round_) {
         loss_round_delivered_ = now_.delivered;
+        losses_from_ = now_.delivered;
         if (!recovering_) {
             // Else the episode goes on: what an undo needs was saved when it began.
             save_cwnd();
@@ -326,10 +364,23 @@ void BbrModel::note_loss() {
         }
     }
     loss_in_round_ = true;
+    lost_in_round_ += now_.newly_lost;
 }
 
-bool BbrModel::too_high(std::uint64_t lost, std::uint64_t tx_in_flight, bool selective_acks) {
-    return lost > percent(tx_in_flight, kLossThresh) || (lost > 0 && !selective_acks);
+/// §5.5.10.2, IsInflightTooHigh. But so few segments are in flight on many paths that a loss rate which is well within
+/// bounds takes 2 % of them every other round by chance: it counts as more only where chance explains no more: two
+/// standard deviations (of a Poisson distribution, the square root of its mean) and one segment above.
+bool BbrModel::too_high(std::uint64_t lost, std::uint64_t tx_in_flight) const {
+    if (lost == 0 || !now_.selective_acks) {
+        return lost > 0;
+    }
+    const std::uint64_t borne = percent(tx_in_flight, kLossThresh);
+    if (lost <= borne + mss_) {
+        return false;
+    }
+    // In sixteenths of a segment; 2^28 segments are beyond any chance.
+    const std::uint64_t beyond = mul_div(lost - borne - mss_, 16, mss_);
+    return beyond > kInfinity >> 32U || beyond * beyond > mul_div(borne, 4 * 16 * 16, mss_);
 }
 
 /// §5.5.10.2, HandleLostPacket, for all that one ACK showed to be lost; and §3.7: a mark is congestion.
@@ -337,6 +388,7 @@ void BbrModel::handle_losses(const AckSummary& ack) {
     note_loss();
     loss_events_ = static_cast<std::uint8_t>(std::min(loss_events_ + 1, 15));
     marked_in_round_ = marked_in_round_ || ack.ecn_echo;
+    grave_in_round_ = grave_in_round_ || ack.ecn_echo;
     if (!bw_probe_sample_) {
         return;
     }
@@ -344,7 +396,7 @@ void BbrModel::handle_losses(const AckSummary& ack) {
     const std::uint64_t tx_in_flight = now_.rate.tx_in_flight;
     const std::uint64_t all = now_.rate.lost;
     const bool app_limited = now_.rate.app_limited;
-    if (too_high(all, tx_in_flight, now_.selective_acks)) {
+    if (too_high(all, tx_in_flight)) {
         // InflightAtLoss: where among what was lost did it become too much?
         const std::uint64_t size = std::min({now_.newly_lost, tx_in_flight, all});
         const std::uint64_t before = tx_in_flight - size;

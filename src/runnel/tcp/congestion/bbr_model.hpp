@@ -57,6 +57,7 @@ public:
     static constexpr Duration kProbeRttDuration = milliseconds(200);
     static constexpr std::uint64_t kExtraAckedRounds = 10;
     static constexpr std::uint64_t kMostRenoRounds = 63;
+    static constexpr Duration kLeastQueue = milliseconds(1);  ///< that counts as standing
 
     BbrModel(std::uint32_t window, const PathView& path);
 
@@ -110,14 +111,16 @@ private:
     void update_round();
     void update_max_bw();
     void adapt_lower_bounds();
+    [[nodiscard]] bool losses_tell_of_congestion() const;
+    void forget_losses();
     void update_ack_aggregation();
     void check_full_bw();
     void check_startup_high_loss();
     void update_min_rtt();
+    [[nodiscard]] Duration quantum_time() const;
     void note_loss();
     void handle_losses(const AckSummary& ack);
-    [[nodiscard]] static bool too_high(std::uint64_t lost, std::uint64_t tx_in_flight,
-                                       bool selective_acks);
+    [[nodiscard]] bool too_high(std::uint64_t lost, std::uint64_t tx_in_flight) const;
     void handle_too_high(std::uint64_t tx_in_flight, bool app_limited);
     void save_cwnd();
     void save_upon_loss();
@@ -187,6 +190,9 @@ private:
     std::uint64_t next_round_delivered_ = 0;
     std::uint64_t round_count_ = 0;
     std::uint64_t loss_round_delivered_ = 0;
+    std::uint64_t losses_from_ = 0;     ///< all delivered at the first loss of the round
+    std::uint64_t lost_in_round_ = 0;   ///< octets since
+    Duration least_rtt_in_round_ = {};  ///< since; 0: no sample
     std::uint64_t drain_start_round_ = 0;
     std::uint64_t app_limited_from_ = kInfinity;  ///< samples of what was sent between these are
     std::uint64_t app_limited_until_ = 0;         ///< limited by ourselves
@@ -216,6 +222,7 @@ private:
     bool loss_round_start_ = false;
     bool loss_in_round_ = false;
     bool marked_in_round_ = false;
+    bool grave_in_round_ = false;  ///< a mark or a timeout
     bool bw_probe_sample_ = false;
     bool prev_probe_too_high_ = false;
     bool prev_probe_precautionary_ = false;

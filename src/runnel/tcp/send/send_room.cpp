@@ -10,10 +10,10 @@ void grow_send_room(Tcb& tcb, Effects& effects) {
         return;
     }
     // One window in the network and one to follow it, so that losses which hold back SND.UNA for a round trip
-    // don't stop the writer (Linux's rule).
+    // don't stop the writer; and half as much again, since a writer is woken only when a third is free.
     const std::uint32_t now = tcb.send_limit(config);
     const std::uint64_t wanted = std::min<std::uint64_t>(
-        config.send_buffer, std::uint64_t{2} * tcb.controller.window() * tcb.send_mss(config));
+        config.send_buffer, std::uint64_t{3} * tcb.controller.window() * tcb.send_mss(config));
     if (wanted <= now) {
         return;
     }

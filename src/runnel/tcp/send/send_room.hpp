@@ -6,7 +6,7 @@
 
 namespace runnel::tcp {
 
-/// The congestion window may have grown: room for two of them, within the configured buffer and half of what the
+/// The congestion window may have grown: room for three of them, within the configured buffer and half of what the
 /// pool gives to writers. A writer who waits is woken when that makes room.
 void grow_send_room(Tcb& tcb, Effects& effects);
 
