@@ -146,8 +146,9 @@ TEST_F(Buffers, TheSendBufferGrowsWithTheCongestionWindow) {
     }
     const ConnectionStatus s = status();
     EXPECT_GT(s.cwnd_segments, 60u);
-    EXPECT_EQ(s.send_buffer, 2 * s.cwnd_segments * 1000);
-    EXPECT_EQ(s.send_queue, s.send_buffer) << "and the writer fills it";
+    EXPECT_EQ(s.send_buffer, 3 * s.cwnd_segments * 1000);
+    EXPECT_GE(s.send_queue, 2 * s.cwnd_segments * 1000)
+        << "what is out and as much again, though a writer waits until a third is free";
 }
 
 TEST_F(Buffers, AFixedSendBufferStaysWhatItIs) {

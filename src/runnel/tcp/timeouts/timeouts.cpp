@@ -280,7 +280,9 @@ void on_timers(Tcb& tcb, Effects& effects) {
     if (due(Timer::reorder)) {
         on_reorder_timeout(tcb, effects);
     }
-    (void)due(Timer::pacing);  // the plan looks whether it is armed
+    if (due(Timer::pacing)) {  // the plan looks whether it is armed
+        tcb.pacer.on_due(effects.now);
+    }
     if (due(Timer::retransmit)) {
         on_retransmission_timeout(tcb, effects);
     }
