@@ -85,9 +85,7 @@ TEST(AsioDriverClock, WhatComesWhileTheThreadHasToWaitHasNotComeBefore) {
         std::this_thread::sleep_for(kPause);
         server.settle();
     };
-    const std::function<void()> first = [&] {
-        interruption = {client.fd, wait};
-    };
+    const std::function<void()> first = [&] { interruption = {client.fd, wait}; };
     interruption = {client.fd, first};
     client.settle();
     ASSERT_EQ(interrupted, 1);

@@ -263,7 +263,9 @@ TEST(Bbr, OnePercentOfLossCostsNoMore) {  // unlike §5.3.3.8.3
     EXPECT_GT(path.share(seconds(10)), 0.95);
 }
 
-TEST(Bbr, OnePercentByChanceIsNotMistakenForMore) {  // §5.5.10.2: two of a hundred in flight are none too many
+TEST(
+    Bbr,
+    OnePercentByChanceIsNotMistakenForMore) {  // §5.5.10.2: two of a hundred in flight are none too many
     for (const std::uint64_t rate : {1'000'000U, 2'500'000U, 12'500'000U}) {
         Bottleneck path(rate, milliseconds(10), rate / 50);
         path.lose_of_ten_thousand = 100;

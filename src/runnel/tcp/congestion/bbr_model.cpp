@@ -267,8 +267,7 @@ void BbrModel::adapt_lower_bounds() {
 bool BbrModel::losses_tell_of_congestion() const {
     const std::uint64_t sent = now_.delivered - losses_from_ + lost_in_round_;
     const Duration standing = std::max(Duration{min_rtt_.ns / 4}, kLeastQueue);
-    const bool queue =
-        least_rtt_in_round_.ns == 0 || least_rtt_in_round_ - min_rtt_ > standing;
+    const bool queue = least_rtt_in_round_.ns == 0 || least_rtt_in_round_ - min_rtt_ > standing;
     return grave_in_round_ || (queue && state_ == BbrState::probe_cruise) ||
            too_high(lost_in_round_, sent);
 }
@@ -348,8 +347,7 @@ void BbrModel::update_min_rtt() {
 
 /// How long the path's bottleneck takes for what is sent at once.
 Duration BbrModel::quantum_time() const {
-    const std::uint64_t ns =
-        max_bw() == 0 ? 0 : mul_div(send_quantum(), 1'000'000'000, max_bw());
+    const std::uint64_t ns = max_bw() == 0 ? 0 : mul_div(send_quantum(), 1'000'000'000, max_bw());
     return {static_cast<std::int64_t>(std::min<std::uint64_t>(ns, 1'000'000'000))};
 }
 
