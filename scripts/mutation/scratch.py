@@ -23,8 +23,8 @@ import threading
 # other rooms, which a changed header makes us compile anew. More exist that reach it (the interop scripts,
 # fuzzing); these need neither privileges nor a real clock.
 PROGRAMS = (
-    "dialogue_tests", "unit_tcp", "story_tests", "unit_socket", "unit_host", "simulation_tests", "unit_report",
-    "matrix_tests",
+    "dialogue_tests", "unit_tcp", "story_tests", "unit_drill", "unit_socket", "unit_host", "simulation_tests",
+    "unit_report", "matrix_tests",
 )  # fmt: skip
 _MEMORY = 3 << 30
 _OUTPUT = 256 << 20

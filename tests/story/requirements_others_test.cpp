@@ -283,6 +283,35 @@ TEST_F(OtherRequirements, FastRecoveryStepByStep) {
     EXPECT_STREQ(status().recovery_state, "open");
 }
 
+// Proves: 5681-M8
+TEST_F(OtherRequirements, LimitedTransmitDoesNotRaiseTheThreshold) {
+    config.congestion_control = CongestionControl::new_reno;
+    established(syn_ack(1).mss(1000));
+    writes(std::string(100'000, 'x'));
+    EXPECT_EQ(octets(sent()), 10'000u);
+    for (int i = 0; i < 2; ++i) {  // RFC 3042: each lets a new segment out
+        arrives(ack(1, 1));
+        EXPECT_EQ(octets(sent()), 1000u);
+    }
+    arrives(ack(1, 1));
+    EXPECT_EQ(sent_one().seq, 1u);
+    EXPECT_EQ(status().ssthresh_segments, 5u)
+        << "half of ten, not of twelve (RFC 5681 §3.2 step 2)";
+}
+
+TEST_F(OtherRequirements, AfterARealTimeoutDuplicatesMakeRoomForTheRepair) {
+    established(syn_ack(1).mss(1000));
+    writes(std::string(100'000, 'x'));
+    EXPECT_EQ(octets(sent()), 10'000u);
+    EXPECT_EQ(octets(next_timeout()), 1000u);
+    arrives(ack(1, 1001));
+    EXPECT_EQ(octets(sent()), 2000u) << "new data asks whether anything was lost (RFC 5682 §2.1)";
+    for (const std::uint32_t seq : {1001U, 2001U}) {
+        arrives(ack(1, 1001));  // some was, and the new data has left the network
+        EXPECT_EQ(sent_one().seq, seq);
+    }
+}
+
 // --- RFC 6298, RFC 5961 ----------------------------------------------------------------------------------
 
 // Proves: 6298-M4, 6298-M3

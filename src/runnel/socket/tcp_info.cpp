@@ -35,15 +35,18 @@ std::uint32_t millis_since(Instant then, Instant now) {
 }
 
 std::uint8_t ca_state(std::string_view name) {
-    if (name == "disorder") {
-        return 1;
-    }
-    return name == "recovery" ? 3 : name == "loss" ? 4 : 0;
+    constexpr std::array<std::string_view, 5> kNames = {"open", "disorder", "cwr", "recovery",
+                                                        "loss"};
+    const auto at = std::find(kNames.begin(), kNames.end(), name);
+    return at == kNames.end() ? std::uint8_t{0} : static_cast<std::uint8_t>(at - kNames.begin());
 }
 
-/// What tcp_update_pacing_rate computes, paced or not: twice the rate of a window a round trip in slow
-/// start, 1.2 times it later.
+/// The rate at which we pace; where we don't, what tcp_update_pacing_rate computes all the same: twice the rate of a
+/// window a round trip in slow start, 1.2 times it later.
 std::uint64_t pacing_rate(const ConnectionStatus& s) {
+    if (s.pacing_rate != 0) {
+        return s.pacing_rate;
+    }
     if (s.rtt.micros() <= 0) {
         return kUnlimited;
     }

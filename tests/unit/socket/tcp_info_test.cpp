@@ -111,6 +111,19 @@ TEST_F(InfoTest, PacingRateAsLinuxComputesIt) {
     EXPECT_EQ(make_tcp_info(s, config, now()).tcpi_pacing_rate, 120'000u);
     s.segments_out = 20;
     EXPECT_EQ(make_tcp_info(s, config, now()).tcpi_pacing_rate, 240'000u);
+    s.pacing_rate = 500'000;  // a pace that is kept is the one that counts
+    EXPECT_EQ(make_tcp_info(s, config, now()).tcpi_pacing_rate, 500'000u);
+}
+
+TEST_F(InfoTest, EachStateOfRecoveryHasLinuxsNumber) {
+    tcp::ConnectionStatus s;
+    s.state = tcp::State::established;
+    s.handle = 1;
+    std::uint8_t number = 0;
+    for (const char* name : {"open", "disorder", "cwr", "recovery", "loss"}) {
+        s.recovery_state = name;
+        EXPECT_EQ(make_tcp_info(s, tcp::TcpConfig(), now()).tcpi_ca_state, number++) << name;
+    }
 }
 
 }  // namespace

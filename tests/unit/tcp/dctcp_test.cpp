@@ -50,6 +50,19 @@ TEST(Dctcp, AlphaStartsAtOneAndFallsByASixteenth) {  // §3.3, §4.2
     EXPECT_LT(path.alpha(), 1e-4) << "and to nothing in the end";
 }
 
+TEST(Dctcp, TheHandshakeIsNoWindow) {
+    Path path;
+    PathView view;
+    view.una = view.nxt = path.una;
+    AckSummary ack;
+    ack.delivered = 1;
+    ack.syn_acked = true;
+    path.dctcp.observe(path.window, ack, view);
+    EXPECT_DOUBLE_EQ(path.alpha(), 1.0) << "a SYN is never marked";
+    path.round(100);
+    EXPECT_DOUBLE_EQ(path.alpha(), 1.0);
+}
+
 TEST(Dctcp, AlphaIsTheShareOfMarks) {  // §3.3 step 7
     Path path;
     for (int i = 0; i < 200; ++i) {

@@ -130,9 +130,18 @@ TEST(HyStart, OnlyInTheFirstSlowStart) {  // §4.3
 TEST(HyStart, APauseBeginsTheRoundsAnew) {
     Rounds path;
     path.round(milliseconds(40));
-    path.cubic.on_restart(path.window, path.now, seconds(10));
+    path.now = path.now + seconds(10);
+    path.cubic.on_restart(path.window, path.now, seconds(10) + milliseconds(40));
     path.round(milliseconds(90));
     EXPECT_FALSE(path.cubic.hystart().conservative()) << "another path, perhaps";
+}
+
+TEST(HyStart, AnAckForAllThatWasOutIsNoPause) {
+    Rounds path;
+    path.round(milliseconds(40));
+    path.cubic.on_restart(path.window, path.now, milliseconds(40));
+    path.round(milliseconds(46));
+    EXPECT_TRUE(path.cubic.hystart().conservative());
 }
 
 }  // namespace

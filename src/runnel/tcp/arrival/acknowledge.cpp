@@ -76,9 +76,12 @@ void count_duplicates(Tcb& tcb, AckSummary& summary) {
         return;
     }
     std::uint8_t& count = tcb.recovery.duplicate_acks;
-    if (tcb.recovery.state == RecoveryState::loss) {
+    const bool after_timeout = tcb.recovery.state == RecoveryState::loss;
+    if (after_timeout && tcb.snd.nxt <= tcb.recovery.point) {
         count = 0;  // they are about what was in flight before the timeout and is sent again anyway
     } else if (summary.is_duplicate) {
+        // After a timeout: the new data has arrived with which F-RTO asked (RFC 5682 §2.1 step 3a). Without this nothing
+        // would make room for what was lost (Linux).
         const std::uint32_t most = std::min(tcb.retransmission.segments_out(), 255U);
         if (count < most) {
             ++count;
@@ -89,7 +92,7 @@ void count_duplicates(Tcb& tcb, AckSummary& summary) {
         summary.delivered = std::max(summary.segments_acked, count + 1U) - count;
         // A partial ACK deflates by what it acknowledges, less the segment it asks for (RFC 6582 §3.2).
         const std::uint32_t less = summary.segments_acked > 0 ? summary.segments_acked - 1 : 0;
-        count = tcb.recovery.state == RecoveryState::recovery && count > less
+        count = tcb.recovery.state >= RecoveryState::recovery && count > less
                     ? static_cast<std::uint8_t>(count - less)
                     : std::uint8_t{0};
     }

@@ -169,8 +169,11 @@ void Cubic::on_restart(CongestionWindow&, Instant now, Duration idle) {
     if (!curve_.epoch.is_never()) {
         curve_.epoch = std::min(curve_.epoch + idle, now);
     }
+    // An ACK for all that was out is no pause: only where nothing was heard for another round trip are rounds forgotten.
+    if (now - seen_ >= idle / 2) {
+        hystart_.restart();
+    }
     seen_ = now;
-    hystart_.restart();
 }
 
 }  // namespace runnel::tcp

@@ -5,6 +5,9 @@
 namespace runnel::tcp {
 
 void Dctcp::observe(CongestionWindow&, const AckSummary& ack, const PathView& path) {
+    if (ack.syn_acked) {
+        return;  // SYNs are not marked: the first window is one of data
+    }
     if (window_end_ == Seq64{}) {
         window_end_ = path.nxt;
     }

@@ -27,7 +27,12 @@ void prepare_undo(Tcb& tcb) {
 }
 
 void begin_reduction(Tcb& tcb, CongestionEvent event, std::uint32_t delivered, Effects& effects) {
-    tcb.controller.reduce(event, tcb.path_view(effects.config(), effects.now));
+    PathView path = tcb.path_view(effects.config(), effects.now);
+    if (event == CongestionEvent::loss) {
+        // RFC 5681 §3.2 step 2: without what limited transmit has sent beyond the window (RFC 3042).
+        path.outstanding = std::min(path.outstanding, tcb.controller.window());
+    }
+    tcb.controller.reduce(event, path);
     note_window_reduced(tcb);
     // RFC 9937 §6: what was sent, less what had been sacked before this ACK.
     const RetransmissionQueue& queue = tcb.retransmission;
