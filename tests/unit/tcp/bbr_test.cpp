@@ -124,8 +124,9 @@ struct Bottleneck {
                     break;
                 }
             }
-            const bool room = in_flight + kMss <= std::uint64_t{window.segments} * kMss;
+            bool room = in_flight + kMss <= std::uint64_t{window.segments} * kMss;
             limited = limited || !room;
+            room = room && in_flight + kMss <= peer_window;
             const Instant send_at = room ? std::max(now, next_send) : Instant::never();
             now = std::min({ack_at, send_at, end});
             if (now == ack_at) {
@@ -155,6 +156,7 @@ struct Bottleneck {
     std::uint64_t queue_limit;
     std::uint64_t first;
     std::uint64_t lose_each = 0;
+    std::uint64_t peer_window = BbrModel::kInfinity;
     std::uint64_t lose_of_ten_thousand = 0;  ///< by chance
     Bbr bbr;
     CongestionWindow window;
@@ -332,6 +334,25 @@ TEST(Bbr, LossesEndStartup) {  // §5.3.1.3
     path.run_until(BbrState::drain, seconds(2));
     EXPECT_TRUE(path.bbr.model()->full_bw_reached());
     EXPECT_NE(path.bbr.model()->inflight_longterm(), BbrModel::kInfinity);
+}
+
+TEST(Bbr, AReceiverWhoseWindowIsSlowToGrowDoesNotEndStartup) {  // §5.3.1.2
+    Bottleneck path(12'500'000, milliseconds(100), 4'000'000);
+    path.run(milliseconds(550));
+    ASSERT_LT(path.bbr.model()->max_bw(), path.rate / 2);
+    path.peer_window = path.in_flight / 2;
+    path.run(milliseconds(450));
+    EXPECT_EQ(path.bbr.model()->state(), BbrState::startup);
+    path.peer_window = BbrModel::kInfinity;
+    path.run(milliseconds(600));
+    EXPECT_GT(path.bbr.model()->max_bw(), path.rate * 95 / 100);
+}
+
+TEST(Bbr, AReceiverWhoseWindowStaysSmallEndsIt) {
+    Bottleneck path(12'500'000, milliseconds(100), 4'000'000);
+    path.peer_window = 200'000;
+    path.run(seconds(2));
+    EXPECT_TRUE(path.bbr.model()->full_bw_reached());
 }
 
 TEST(Bbr, ATimeoutLetsOneSegmentOutAndRecoveryRestores) {  // §5.6.4.4

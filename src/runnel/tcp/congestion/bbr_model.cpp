@@ -14,6 +14,10 @@ std::uint64_t percent(std::uint64_t value, std::uint64_t percents) {
     return value == BbrModel::kInfinity ? value : mul_div(value, percents, 100);
 }
 
+/// Of those without growth: three count as much as one if something else than the path was in the way.
+constexpr std::uint8_t kWholeRound = 3;
+constexpr std::uint8_t kHeldRound = 1;
+
 std::uint64_t volume(std::uint64_t rate, Duration time) {
     return time.ns <= 0 ? 0 : mul_div(rate, static_cast<std::uint64_t>(time.ns), 1'000'000'000);
 }
@@ -292,7 +296,8 @@ void BbrModel::update_ack_aggregation() {
     extra_acked_.update(extra, round_count_, full_bw_reached_ ? kExtraAckedRounds : 1);
 }
 
-/// §5.3.1.2: three rounds without a quarter more.
+/// §5.3.1.2: three rounds without a quarter more. They are to give the receiver the chance to grow its window; where one
+/// is slow to (a loss keeps its reader waiting), what is in flight falls behind a window that grows on, and it gets more.
 void BbrModel::check_full_bw() {
     if (full_bw_now_ || !round_start_ || now_.rate.app_limited) {
         return;
@@ -302,8 +307,9 @@ void BbrModel::check_full_bw() {
         full_bw_ = now_.delivery_rate;
         return;
     }
-    ++full_bw_count_;
-    full_bw_now_ = full_bw_count_ >= 3;
+    const bool held = state_ == BbrState::startup && 2 * now_.inflight < cwnd_;
+    full_bw_count_ = static_cast<std::uint8_t>(full_bw_count_ + (held ? kHeldRound : kWholeRound));
+    full_bw_now_ = full_bw_count_ >= 3 * kWholeRound;
     full_bw_reached_ = full_bw_reached_ || full_bw_now_;
 }
 
