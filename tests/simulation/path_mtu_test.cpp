@@ -54,6 +54,29 @@ TEST(PathMtu, WithoutASearchItSwallowsAll) {
     EXPECT_EQ(outcome.result.flows[0].received[1], 0u);
 }
 
+/// Another connection has made the host believe that the path is narrower.
+class NarrowsThePath : public Observer {
+public:
+    void on_event(Simulation& run, const Event& event) override {
+        if (event.number == 200) {
+            run.host(0).ip().update_path_mtu(node_address(1, Family::ipv4), 1000, event.local);
+        }
+    }
+};
+
+TEST(PathMtu, WhatTheHostItselfDropsNeedsNoTimeout) {
+    const Scenario scenario = narrow_path(true, 1500);
+    RunMemory memory;
+    Simulation run(scenario, memory);
+    NarrowsThePath narrows;
+    run.watch(narrows);
+    const RunResult& result = run.run();
+    EXPECT_EQ(result.flows[0].received[1], 3'000'000u);
+    EXPECT_LT(result.flows[0].ended, Simulation::kStart + seconds(5));
+    EXPECT_GE(run.host(0).recorder().count(Decision::tcp_note_path_mtu), 1u);
+    EXPECT_EQ(run.host(0).recorder().count(Decision::tcp_note_retransmission_timeout), 0u);
+}
+
 TEST(PathMtu, WhereRoutersSpeakNobodySearches) {
     const Outcome outcome = play(narrow_path(false, 1300));
     EXPECT_EQ(outcome.result.flows[0].received[1], 3'000'000u);

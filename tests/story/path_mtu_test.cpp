@@ -186,6 +186,21 @@ TEST_F(PathMtu, AfterTenMinutesFullSizeIsTriedAgain) {
     EXPECT_EQ(status().path_mtu, 1000u);
 }
 
+TEST_F(PathMtu, WithAnIntervalOfZeroNoLargerSizeIsTriedAgain) {
+    // At once again would be for ever where the host itself knows the path to be smaller.
+    config.mtu_probe_interval = {};
+    opens();
+    (void)writes(std::string(3 * kFull, 'x'));
+    (void)sent();
+    EXPECT_TRUE(too_big(1, 1000));
+    (void)round();
+    pass(seconds(7200));
+    (void)writes(std::string(kFull, 'x'));
+    EXPECT_LE(sent_one().length, 960u);
+    EXPECT_EQ(count(Decision::tcp_note_path_mtu_raised), 0u);
+    EXPECT_EQ(status().path_mtu, 1000u);
+}
+
 TEST_F(PathMtu, ABlackHoleIsFoundByTimeouts) {
     opens();
     (void)writes(std::string(3 * kFull, 'x'));

@@ -1,7 +1,9 @@
 #include "runnel/sim/draw_scenario.hpp"
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
+#include <iterator>
 
 #include "runnel/sim/draw.hpp"
 
@@ -13,6 +15,49 @@ void add_knob(Draw& draw, HostSpec& host, std::string_view name,
               std::initializer_list<std::uint64_t> values) {
     if (draw.one_in(4)) {
         host.knobs.push_back({name, draw.pick(values)});
+    }
+}
+
+struct SenderKnob {
+    std::string_view name;
+    std::array<std::uint64_t, 4> values;
+};
+
+/// What a sender may be set to: recovery, pacing, path MTU, buffers. A host draws a few of them, not one by one: most
+/// stay as the profile has them.
+constexpr SenderKnob kSenderKnobs[] = {
+    {"tcp_recovery", {0, 1, 3, 5}},
+    {"tcp_early_retrans", {0, 3, 0, 4}},
+    {"tcp_frto", {0, 1, 2, 0}},
+    {"tcp_reordering", {1, 2, 10, 100}},
+    {"tcp_max_reordering", {3, 10, 1'000, 300}},
+    {"rto_restart", {0, 1, 0, 1}},
+    {"prr_by_flight", {0, 1, 0, 1}},
+    {"probe_for_rto", {0, 1, 0, 1}},
+    {"linux_rto", {0, 1, 0, 1}},
+    {"hystart", {0, 1, 0, 1}},
+    {"pacing", {0, 1, 0, 1}},
+    {"pacing", {0, 1, 0, 1}},
+    {"tcp_mtu_probing", {0, 1, 2, 2}},
+    {"tcp_mtu_probing", {0, 1, 2, 2}},
+    {"tcp_base_mss", {256, 512, 1'200, 48}},
+    {"tcp_probe_interval", {1, 10, 60, 0}},
+    {"mtu_needs_evidence", {0, 1, 0, 1}},
+    {"paws_tolerance_ms", {0, 1, 250, 1'000}},
+    {"send_buffer_autotuning", {0, 1, 0, 0}},
+    {"tcp_ecn_option", {0, 1, 2, 0}},
+    {"tcp_ecn_fallback", {0, 1, 0, 1}},
+};
+
+void add_sender_knobs(Draw& draw, HostSpec& host) {
+    for (std::uint64_t left = draw.below(6); left > 0; --left) {
+        const SenderKnob& knob = kSenderKnobs[draw.below(std::size(kSenderKnobs))];
+        const std::uint64_t value = knob.values[draw.below(knob.values.size())];
+        const bool known = std::any_of(host.knobs.begin(), host.knobs.end(),
+                                       [&](const Knob& one) { return one.name == knob.name; });
+        if (!known) {
+            host.knobs.push_back({knob.name, value});
+        }
     }
 }
 
@@ -35,6 +80,7 @@ HostSpec draw_host(Draw& draw, NodeId id) {
     if (draw.one_in(2)) {
         host.knobs.push_back({"tcp_ecn", draw.pick<std::uint64_t>({0, 1, 1, 3, 3, 4, 5})});
     }
+    add_sender_knobs(draw, host);
     host.clock_offset = Duration{static_cast<std::int64_t>(draw.below(std::uint64_t{1} << 44))};
     if (draw.one_in(4)) {
         host.clock_skew = static_cast<std::int32_t>(draw.between(0, 2'000)) - 1'000;
@@ -89,9 +135,9 @@ void draw_topology(Draw& draw, Scenario& scenario) {
     if (shape < 2) {
         return connect(0, 1);
     }
-    scenario.routers.push_back({kLeft, draw.one_in(8)});
+    scenario.routers.push_back({kLeft, draw.one_in(5)});
     if (shape == 3) {
-        scenario.routers.push_back({kRight, draw.one_in(8)});
+        scenario.routers.push_back({kRight, draw.one_in(5)});
         connect(kLeft, kRight);
     }
     for (NodeId id = 0; id < hosts; ++id) {
@@ -137,6 +183,28 @@ void draw_kind(Draw& draw, Flow& flow) {
     }
 }
 
+tcp::CongestionControl draw_control(Draw& draw) {
+    using enum tcp::CongestionControl;
+    return draw.pick({new_reno, new_reno, cubic, cubic, cubic, bbr, bbr, bbr, dctcp, dctcp, fixed});
+}
+
+/// DCTCP wants a network that marks: half of its flows find one where they begin.
+void mark_for_data_centers(Draw& draw, Scenario& scenario) {
+    for (const Flow& flow : scenario.flows) {
+        if (flow.congestion_control != tcp::CongestionControl::dctcp || draw.one_in(2)) {
+            continue;
+        }
+        for (LinkSpec& link : scenario.links) {
+            if (link.a == flow.client || link.b == flow.client) {
+                for (WaySpec& way : link.way) {
+                    way.queue = QueueKind::codel;
+                    way.ecn = true;
+                }
+            }
+        }
+    }
+}
+
 void draw_flows(Draw& draw, Scenario& scenario) {
     const bool v6 = carries_v6(scenario);
     const std::uint64_t count = draw.between(1, 4);
@@ -153,6 +221,7 @@ void draw_flows(Draw& draw, Scenario& scenario) {
         flow.client = static_cast<NodeId>(draw.below(hosts));
         flow.server = static_cast<NodeId>((flow.client + 1 + draw.below(hosts - 1U)) % hosts);
         flow.v6 = v6 && draw.one_in(2);
+        flow.congestion_control = draw_control(draw);
         flow.up = octets();
         flow.down = octets();
         flow.call = draw.pick<std::uint32_t>({1'000, 8'000, 32'000, 64'000});
@@ -161,6 +230,7 @@ void draw_flows(Draw& draw, Scenario& scenario) {
         draw_kind(draw, flow);
         scenario.flows.push_back(flow);
     }
+    mark_for_data_centers(draw, scenario);
 }
 
 }  // namespace

@@ -364,8 +364,9 @@ constexpr std::array kFields = {
     count<&C::mtu_probe_floor>("tcp_mtu_probe_floor", 48, 65'535, "least segment size of a search"),
     count<&C::mtu_probe_threshold>("tcp_probe_threshold", 1, 65'535,
                                    "a search is over when so few octets are open"),
-    time<&C::mtu_probe_interval, kSecond>("tcp_probe_interval", 0, 1'000'000,
-                                          "larger sizes are tried again after so long, in s"),
+    time<&C::mtu_probe_interval, kSecond>(
+        "tcp_probe_interval", 0, 1'000'000,
+        "larger sizes are tried again after so long, in s; 0: never"),
     flag<&C::mtu_needs_evidence>(
         "mtu_needs_evidence", "ICMP is believed about what has got through only once that is lost"),
     time<&C::paws_tolerance, kMilli>("paws_tolerance_ms", 0, 1'000,

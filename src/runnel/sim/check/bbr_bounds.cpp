@@ -13,7 +13,9 @@ void bbr_bounds(const Look& look) {
     if (model == nullptr) {
         return;
     }
-    const std::uint64_t mss = std::max(look.tcb.send_mss(look.config), 1U);
+    // The window was set at an ACK; the path's MTU may have changed since.
+    const std::uint32_t now = std::max(look.tcb.send_mss(look.config), 1U);
+    const std::uint64_t mss = std::min(now, look.seen.mss == 0 ? now : look.seen.mss);
     // A segment is shorter while SACK blocks share its room (40 octets of options at most).
     const std::uint64_t least = mss > 80 ? mss - 40 : mss / 2;
     const std::uint64_t window = std::uint64_t{look.tcb.controller.window()} * least;
@@ -32,13 +34,14 @@ void bbr_bounds(const Look& look) {
         most = std::min(most, mul_div(model->bw(), round_trip, 2'000'000'000));
     }
     most = std::max(most, 4 * mss);
-    // Whole segments, and a path MTU that has changed since.
+    // Whole segments.
     if (most != kNone && window > most + most / 50 + 2 * mss) {
         look.fails(Check::bbr_bounds, "the window is above what the model of the path allows",
                    {{"cwnd", window},
                     {"most", most},
                     {"longterm", longterm},
                     {"shortterm", model->inflight_shortterm()},
+                    {"mss", mss},
                     {"state", static_cast<std::uint64_t>(state)}});
     }
 }

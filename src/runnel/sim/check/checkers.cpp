@@ -57,6 +57,7 @@ void remember(Shadow& shadow, const tcp::Tcb& tcb) {
     shadow.una = tcb.snd.una;
     shadow.smoothed = tcb.rtt.smoothed();
     shadow.variation = tcb.rtt.variation();
+    shadow.reassembling = tcb.reassembler.bytes();
 }
 
 void forget_repeated(Shadow& shadow) {
@@ -83,6 +84,7 @@ std::array<std::uint64_t, kChecks> Checkers::asked() const {
     set(t.flows, {Check::completion});
     set(t.sent, {Check::offered_window, Check::right_edge, Check::acks_advance, Check::one_fin,
                  Check::sack_truth, Check::ecn});
+    set(t.arrived, {Check::ecn_reaction});
     set(t.looks + t.arrived, {Check::send_order, Check::rto_bounds, Check::delayed_ack});
     set(t.looks, {Check::loss_timer, Check::persist_timer, Check::owned_deadline, Check::reassembly,
                   Check::cwnd_bounds, Check::cubic_window, Check::bbr_bounds, Check::pipe});
@@ -200,7 +202,7 @@ void Checkers::follow_records(Simulation& run, NodeId host) {
 
 // --- packets -------------------------------------------------------------------------------------------------
 
-void Checkers::learn_sent(Shadow& shadow, const Packet& packet) {
+void Checkers::learn_sent(Shadow& shadow, const Packet& packet, Instant now) {
     if (packet.tcp.flags.rst()) {
         return;
     }
@@ -215,6 +217,7 @@ void Checkers::learn_sent(Shadow& shadow, const Packet& packet) {
     }
     const tcp::Seq64 begin = tcp::unwrap(packet.tcp.seq, shadow.highest);
     const tcp::Seq64 end = begin + length;
+    check::flight_sent(shadow, begin, end, now);
     if (begin < shadow.highest) {
         add_repeated(shadow, begin, std::min(end, shadow.highest));
     }
@@ -310,7 +313,11 @@ void Checkers::on_transmitted(Simulation& run, const Event& event) {
         return;
     }
     if (event.connection == 0) {
-        return answers(run, event, true);
+        // Some ACKs are queued when a packet comes: their connection may be gone when they leave.
+        if (event.reason != Decision::tcp_transmit_ack_congestion) {
+            answers(run, event, true);
+        }
+        return;
     }
     if (event.reason == Decision::tcp_transmit_ack_time_wait) {
         return;  // its predecessor's, which a new SYN has just ended
@@ -327,7 +334,7 @@ void Checkers::on_transmitted(Simulation& run, const Event& event) {
     check::acks_advance(look, packet);
     check::sack_truth(look, packet);
     check::ecn_sent(look, packet);
-    learn_sent(one, packet);
+    learn_sent(one, packet, event.local);
 }
 
 void Checkers::on_delivered(Simulation& run, const Event& event) {
@@ -349,7 +356,12 @@ void Checkers::on_delivered(Simulation& run, const Event& event) {
     const Look look{run, event.host, event.local, one, *event.tcb, run.window(event.host).config()};
     ++tally_.arrived;
     learn_arrived(one, packet);
+    check::flight_arrived(one, event.tcb->snd.una, packet);
     hear_of_marks(look, one, packet);
+    check::ecn_reaction(look, packet);
+    if (event.tcb->snd.una > one.una) {
+        one.mss = event.tcb->send_mss(look.config);
+    }
     check::send_order(look);
     check::karn(look, packet, one.una);
     check::delayed_ack_begins(look);
@@ -389,7 +401,10 @@ void Checkers::on_event(Simulation& run, const Event& event) {
     }
     if (event.kind == EventKind::delivered) {
         ++tally_.taken;
-        check::work(run, event.host, {work.nodes - before_.nodes, work.octets - before_.octets});
+        const std::uint64_t waiting =
+            event.connection == 0 ? 0 : shadow(view, event.connection).reassembling;
+        check::work(run, event.host, {work.nodes - before_.nodes, work.octets - before_.octets},
+                    waiting);
     }
     before_ = work;
     switch (event.kind) {
@@ -419,7 +434,9 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
         return;
     }
     if (view.refused && tcb->snd.nxt > one.highest) {
-        one.highest = tcb->snd.nxt;  // sent, as the connection sees it, and lost on the spot
+        // Sent, as the connection sees it, and lost on the spot.
+        check::flight_sent(one, one.highest, tcb->snd.nxt, run.local_now(host));
+        one.highest = tcb->snd.nxt;
     }
     const Look look{run, host, run.local_now(host), one, *tcb, run.window(host).config(), sweep};
     ++tally_.looks;
@@ -434,6 +451,7 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
     check::cubic_window(look);
     check::bbr_bounds(look);
     check::pipe(look);
+    check::reduction(look);
     one.new_data = false;
     remember(one, *tcb);
 }

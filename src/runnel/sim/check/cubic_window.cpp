@@ -77,8 +77,9 @@ void cubic_window(const Look& look) {
     const std::uint64_t converged = peak * 17 / 20;  // fast convergence: (1 + 0.7) / 2
     const std::uint64_t reno = from + 1000 * (gone / static_cast<std::uint64_t>(round_trip.ns) + 1);
     std::uint64_t most = std::max({curve(from, peak, ahead), curve(from, converged, ahead), reno});
-    // An ACK of many segments may overshoot: a step for every two of them (§4.2), and whole ones.
-    most += most / 2 + 3'000;
+    // Steps are whole: where the curve is a third of a window ahead, and all of it is acknowledged at once, a segment for
+    // every two overshoots by an eighth.
+    most += most / 8 + 2'000;
     if (std::uint64_t{window} * 1000 > most) {
         look.fails(Check::cubic_window, "the window is above the curve and above Reno's line",
                    {{"cwnd", window},

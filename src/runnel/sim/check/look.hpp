@@ -43,6 +43,10 @@ void cwnd_bounds(const Look& look);
 void cubic_window(const Look& look);
 void bbr_bounds(const Look& look);
 void pipe(const Look& look);
+/// The same with the wire's word for what is on its way; called by `pipe`.
+void flight(const Look& look);
+/// Notes where the threshold has fallen.
+void reduction(const Look& look);
 
 // --- what a connection sends ---------------------------------------------------------------------------------
 void offered_window(const Look& look, const Packet& sent);
@@ -53,12 +57,20 @@ void sack_truth(const Look& look, const Packet& sent);
 void ecn_sent(const Look& look, const Packet& sent);
 /// After a packet has arrived: what has reached the peer with a mark so far.
 void ecn_heard(const Look& look, std::uint64_t marked_segments, std::uint64_t marked_octets);
+/// After a packet has arrived: an echo of a mark makes the sender reduce, once for a window of data.
+void ecn_reaction(const Look& look, const Packet& arrived);
 /// Karn's rule, after a packet has arrived: the acknowledgement moved from `before`.
 void karn(const Look& look, const Packet& arrived, tcp::Seq64 before);
 
+// --- what the wire tells of what is on its way (check/flight.cpp) ----------------------------------------------
+/// [begin, end) has left.
+void flight_sent(Shadow& seen, tcp::Seq64 begin, tcp::Seq64 end, Instant now);
+/// All before `una` has arrived; the blocks of `arrived` tell of more.
+void flight_arrived(Shadow& seen, tcp::Seq64 una, const Packet& arrived);
+
 // --- hosts and flows -------------------------------------------------------------------------------------------
-/// What taking one packet in has cost.
-void work(Simulation& run, NodeId host, const Work& spent);
+/// What taking one packet in has cost; `waiting`: octets that waited behind a gap in its connection.
+void work(Simulation& run, NodeId host, const Work& spent, std::uint64_t waiting);
 void memory(Simulation& run, NodeId host, std::uint64_t held, bool at_rest);
 void time_wait(Simulation& run, NodeId host);
 void content(Simulation& run, std::uint16_t flow, NodeId host);

@@ -1,6 +1,6 @@
 // What the engine believes to be on its way agrees with what the wire has seen: SND.NXT is the end of what
 // was sent, SND.UNA nothing that no acknowledgement has said, and the counts of segments are those of the
-// records, which cover everything between without a gap (RFC 6675's pipe).
+// records, which cover everything between without a gap (RFC 6675's pipe); flight.cpp has its bounds.
 #include "runnel/sim/check/look.hpp"
 
 namespace runnel::sim::check {
@@ -58,6 +58,7 @@ void pipe(const Look& look) {
     }
     if (look.sweep || tcb.retransmission.size() <= kCheap) {
         recount(look);
+        flight(look);
     }
 }
 

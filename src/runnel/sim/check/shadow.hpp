@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runnel/sim/packet.hpp"
+#include "runnel/tcp/recovery/recovery.hpp"
 #include "runnel/tcp/seq64.hpp"
 #include "runnel/tcp/state.hpp"
 
@@ -23,6 +24,29 @@ struct CubicShadow {
     std::uint32_t peak = 0;  ///< before the reduction; 0: not known
     std::uint32_t from = 0;  ///< after it
     Instant since;           ///< when the reduction was over, on the host's clock
+};
+
+/// What is on its way, from the wire alone: each range with the time it was sent last, and what the peer has told of.
+struct FlightShadow {
+    struct Range {
+        tcp::Seq64 begin, end;
+        Instant sent;        ///< last, on the host's clock
+        bool again = false;  ///< more than once
+    };
+    std::vector<Range> ranges;    ///< disjoint, ascending
+    std::vector<SentRange> told;  ///< by SACK blocks, disjoint, ascending
+    Instant delivered;            ///< when the newest of what has arrived was sent
+    tcp::Seq64 exempt;            ///< below, a timeout or a smaller path may have made losses
+    bool unknown = false;         ///< too much to remember, or damage may have told something
+};
+
+/// What a sender stood at before the packet at hand, and where it reduced last.
+struct ReactionShadow {
+    std::uint32_t window = 0, threshold = 0;  ///< 0: not yet seen
+    std::uint32_t marked = 0;                 ///< AccECN: segments that it knew to be marked
+    tcp::RecoveryState state = tcp::RecoveryState::open;
+    tcp::Seq64 point;    ///< the end of what had been sent when the threshold fell last
+    tcp::Seq64 claimed;  ///< the same, as the sender has it
 };
 
 struct Shadow {
@@ -66,7 +90,11 @@ struct Shadow {
     // At the last look.
     tcp::Seq64 una;
     Duration smoothed = {}, variation = {};
+    std::uint64_t reassembling = 0;  ///< octets that wait behind a gap
+    std::uint32_t mss = 0;           ///< when something new was acknowledged last
     CubicShadow cubic;
+    FlightShadow flight;
+    ReactionShadow reaction;
 };
 
 }  // namespace runnel::sim::check

@@ -38,10 +38,17 @@ bool is_over(const Tcb& tcb, const MtuSearch& search, const TcpConfig& config) {
     return search.high < tcb.path_mtu + config.mtu_probe_threshold;
 }
 
+/// When larger sizes are tried again (RFC 4821 §7.7; RFC 8201 §4 and RFC 1191 §6.3: not sooner than five minutes, ten are
+/// advised). An interval of zero means never: where the host itself knows the path to be smaller, at once would be for ever.
+Instant next_raise(const Effects& effects) {
+    const Duration interval = effects.config().mtu_probe_interval;
+    return interval > Duration{} ? effects.now + interval : Instant::never();
+}
+
 /// After `high` or the size in use has changed: when the search is over it begins again later (RFC 4821 §7.7).
 void settle(Tcb& tcb, MtuSearch& search, Effects& effects) {
     if (search.searching && is_over(tcb, search, effects.config())) {
-        search.raise_at = effects.now + effects.config().mtu_probe_interval;
+        search.raise_at = next_raise(effects);
     }
 }
 
@@ -59,8 +66,7 @@ void lower(Tcb& tcb, std::uint32_t mtu, Effects& effects) {
     search.claimed = 0;
     search.probe = 0;
     search.high = mtu;
-    // RFC 8201 §4, RFC 1191 §6.3: not sooner than five minutes, ten are advised.
-    search.raise_at = effects.now + effects.config().mtu_probe_interval;
+    search.raise_at = next_raise(effects);
     tcb.path_mtu = mtu;
     tcb.acked_packet = 0;
     send_oversized_again(tcb, effects);
