@@ -208,6 +208,8 @@ def test_outputs_change_nothing():
     names = {event["name"] for event in events}
     assert {"transport:packet_sent", "transport:packet_received", "recovery:metrics_updated",
             "connectivity:connection_state_updated"} <= names, names  # fmt: skip
+    metrics = [event["data"] for event in events if event["name"] == "recovery:metrics_updated"]
+    assert all("reordering_threshold" in data for data in metrics)
     assert all(a["time"] <= b["time"] for a, b in zip(events, events[1:]))
     packets = [event for event in events if event["name"] in ("transport:packet_sent", "transport:packet_received")]
     assert len(packets) == crossed

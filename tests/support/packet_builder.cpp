@@ -102,6 +102,9 @@ Scene& Scene::add(End from, const Say& say) {
             case 'P': header.flags.bits |= TcpFlags::kPsh; break;
             case 'A': header.flags.bits |= TcpFlags::kAck; break;
             case 'U': header.flags.bits |= TcpFlags::kUrg; break;
+            case 'E': header.flags.bits |= TcpFlags::kEce; break;
+            case 'C': header.flags.bits |= TcpFlags::kCwr; break;
+            case 'N': header.flags.bits |= TcpFlags::kAe; break;
             default: ADD_FAILURE() << "no such flag: " << letter;
         }
     }

@@ -32,7 +32,7 @@ Octets in_ethernet(const Octets& packet, std::uint16_t ether_type = 0x0800);
 
 /// One end's next segments, in relative numbers.
 struct Say {
-    std::string_view flags;  ///< letters: S F R P A U
+    std::string_view flags;  ///< letters: S F R P A U E C N
     std::int64_t seq = 0;
     std::int64_t ack = 0;
     std::uint32_t length = 0;

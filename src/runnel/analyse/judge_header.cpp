@@ -24,6 +24,9 @@ void judge_ecn(const Judge& judge) {
         }
         return;
     }
+    if (judge.agreement.accurate_ecn) {
+        return;  // a number, which neither echoes nor says that anybody has slowed down
+    }
     if (judge.agreement.ecn) {
         if (flags.ece()) {
             judge.add(Verdict::congestion_echo);

@@ -254,6 +254,12 @@ Agreement find_agreement(const Conversation& conversation) {
         found.scaled = a->options.window_scale && b->options.window_scale;
         constexpr unsigned kEcn = TcpFlags::kEce | TcpFlags::kCwr | TcpFlags::kAe;
         found.ecn = (a->flags.bits & kEcn) != 0 && (b->flags.bits & kEcn) != 0;
+        // RFC 9768 §3.1.2, Table 2: all three bits ask for it; of the answers 001 and 101 are RFC 3168's.
+        const SynOptions& asks = a->flags.ack() ? *b : *a;
+        const SynOptions& answers = a->flags.ack() ? *a : *b;
+        const unsigned answer = answers.flags.bits & kEcn;
+        found.accurate_ecn = found.ecn && (asks.flags.bits & kEcn) == kEcn && answer != kEcn &&
+                             answer != TcpFlags::kEce && answer != (TcpFlags::kEce | TcpFlags::kAe);
         if (found.scaled) {
             found.shift = {std::min<unsigned>(*a->options.window_scale, 14),
                            std::min<unsigned>(*b->options.window_scale, 14)};

@@ -25,6 +25,7 @@ struct Agreement {
     bool timestamps = false;                       ///< RFC 7323 §3.2
     bool scaled = false;                           ///< RFC 7323 §2.2
     bool ecn = false;
+    bool accurate_ecn = false;  ///< of it: the flags are a counter (RFC 9768 §3.2.2)
     /// `end` may send SACK: the peer has permitted it (RFC 2018 §2).
     [[nodiscard]] bool may_sack(report::End end) const;
     /// The most payload that `end` announced to take; MUST-15's default where it said nothing.

@@ -142,13 +142,29 @@ std::string info_text(const ConnectionStatus& connection, Instant now) {
         join(text, fmt::format("send {}bps",
                                rate_text(bits * 1e9 / static_cast<double>(connection.rtt.ns))));
     }
+    if (connection.pacing_rate != 0) {
+        join(text, fmt::format("pacing_rate {}bps",
+                               rate_text(8.0 * static_cast<double>(connection.pacing_rate))));
+    }
+    if (connection.delivery_rate != 0) {
+        join(text, fmt::format("delivery_rate {}bps{}",
+                               rate_text(8.0 * static_cast<double>(connection.delivery_rate)),
+                               connection.delivery_app_limited ? " app_limited" : ""));
+    }
     if (connection.last_data_sent != Instant{}) {
         join(text, fmt::format("lastsnd:{}", (now - connection.last_data_sent).ns / 1'000'000));
     }
     if (connection.last_data_received != Instant{}) {
         join(text, fmt::format("lastrcv:{}", (now - connection.last_data_received).ns / 1'000'000));
     }
+    if (connection.reorderings != 0) {
+        join(text, fmt::format("reordering:{} reord_seen:{}", connection.reordering,
+                               connection.reorderings));
+    }
     join(text, fmt::format("recovery:{}", connection.recovery_state));
+    if (connection.undone != 0) {
+        join(text, fmt::format("undone:{}", connection.undone));
+    }
     return text;
 }
 

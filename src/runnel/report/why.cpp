@@ -31,7 +31,19 @@ std::string recovery_clause(const ConnectionStatus& c) {
     if (state == "loss") {
         return fmt::format("; it starts anew after {}", counted(c.retransmits, "timeout"));
     }
-    return "";
+    if (state == "cwr") {
+        return "; the window goes down after a mark of congestion, or a loss that a probe has repaired";
+    }
+    return state == "disorder" ? "; something has arrived out of order" : "";
+}
+
+/// What the network has marked of what we sent, for who asks why the window is small.
+std::string marks_clause(const ConnectionStatus& c) {
+    if (!c.has_ecn || c.delivered_marked == 0) {
+        return "";
+    }
+    return fmt::format("; {} of ours came marked ({})", counted(c.delivered_marked, "segment"),
+                       c.has_accecn ? "AccECN" : "ECN");
 }
 
 std::string nothing_to_send(const ConnectionStatus& c) {
@@ -66,9 +78,13 @@ std::string sending(const ConnectionStatus& c) {
             return fmt::format("The handshake: {} for its end.", waits(c.unsent));
         case Decision::tcp_hold_congestion_window:
             return fmt::format(
-                "The congestion window ({}): it has room for {}, and as many are in the network; {}{}.",
+                "The congestion window ({}): it has room for {}, and as many are in the network; {}{}{}.",
                 c.congestion_control, counted(c.cwnd_segments, "segment"), waits(c.unsent),
-                recovery_clause(c));
+                recovery_clause(c), marks_clause(c));
+        case Decision::tcp_hold_pacing:
+            return fmt::format(
+                "The pacing ({}): {} a second, so that the next segment may leave a little later; {}{}.",
+                c.congestion_control, bytes(c.pacing_rate), waits(c.unsent), recovery_clause(c));
         case Decision::tcp_hold_zero_window:
             return fmt::format(
                 "The peer's window: {} at its end; {}. Its application reads too slowly, or not at all.",

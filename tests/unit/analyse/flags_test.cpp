@@ -1,5 +1,7 @@
 // Each thing that `explain` flags, planted in a capture made by hand; and beside it the nearest thing that is
 // legal, which must not be flagged.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "runnel/analyse/analysis.hpp"
@@ -537,6 +539,24 @@ TEST(Flags, CongestionMarksThatWereNotAgreedOn) {
     Scene scene = opened();
     scene.left(from_left(101, 10)).ecn_ce();
     EXPECT_EQ(flags(scene), Names{"ecn_not_agreed"});
+}
+
+TEST(Flags, TheCounterOfAccEcnIsNoEcho) {
+    const auto said = [](std::string_view asks, std::string_view answers) {
+        Scene scene;
+        scene.left({.flags = asks, .options = modern(false)}).after_us(100);
+        scene.right({.flags = answers, .ack = 1, .options = modern(false)}).after_us(100);
+        scene.left({.flags = "A", .seq = 1, .ack = 1}).after_us(100);
+        scene.right({.flags = "AEC", .seq = 1, .ack = 1, .length = 10});
+        return last(scene);
+    };
+    const auto echoes = [](const Names& names) {
+        return std::count(names.begin(), names.end(), "congestion_echo") +
+               std::count(names.begin(), names.end(), "congestion_reduced");
+    };
+    EXPECT_EQ(echoes(said("SCE", "SAE")), 2) << "RFC 3168";
+    EXPECT_EQ(echoes(said("SNCE", "SAE")), 2) << "asked for AccECN, answered with RFC 3168";
+    EXPECT_EQ(echoes(said("SNCE", "SAC")), 0) << "RFC 9768 §3.1.2";
 }
 
 TEST(Flags, EveryChecksumOfAnEndWrong) {

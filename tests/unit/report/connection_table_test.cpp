@@ -84,6 +84,26 @@ TEST(ConnectionTable, InfoAndExtendedLines) {
         "mem:(r0,rb0,p0,o0,t1448,tb0) limited-by:receive window\n");
 }
 
+TEST(ConnectionTable, InfoTellsOfThePaceReorderingAndUndos) {
+    auto some = connections();
+    some.erase(some.begin());
+    some.resize(1);
+    some[0].pacing_rate = 1'250'000;
+    some[0].delivery_rate = 125'000;
+    some[0].delivery_app_limited = true;
+    some[0].reordering = 12;
+    some[0].reorderings = 2;
+    some[0].undone = 1;
+    some[0].recovery_state = "cwr";
+    TableOptions options;
+    options.info = true;
+    const std::string text = connection_table(some, kNow, options);
+    EXPECT_NE(text.find(" pacing_rate 10Mbps delivery_rate 1Mbps app_limited "), std::string::npos)
+        << text;
+    EXPECT_NE(text.find(" reordering:12 reord_seen:2 recovery:cwr undone:1\n"), std::string::npos)
+        << text;
+}
+
 TEST(ConnectionTable, EmptyIsAHeaderOrNothing) {
     EXPECT_EQ(connection_table({}, kNow, {}),
               "State  Recv-Q  Send-Q  Local Address:Port  Peer Address:Port\n");

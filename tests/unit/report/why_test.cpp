@@ -56,6 +56,28 @@ TEST(Why, TheCongestionWindowIsFull) {
         "network; 35,520 bytes wait; it recovers from a loss.");
 }
 
+TEST(Why, ThePaceAndTheMarks) {
+    ConnectionStatus c = established();
+    c.plan = Decision::tcp_hold_pacing;
+    c.pacing_rate = 1'250'000;
+    c.send_queue = c.unsent = 3'000;
+    c.recovery_state = "disorder";
+    EXPECT_EQ(
+        explain_connection(c, {}).sending,
+        "The pacing (newreno): 1,250,000 bytes a second, so that the next segment may leave a "
+        "little later; 3,000 bytes wait; something has arrived out of order.");
+    c.plan = Decision::tcp_hold_congestion_window;
+    c.cwnd_segments = 4;
+    c.recovery_state = "cwr";
+    c.has_ecn = true;
+    c.delivered_marked = 2;
+    EXPECT_EQ(
+        explain_connection(c, {}).sending,
+        "The congestion window (newreno): it has room for 4 segments, and as many are in the "
+        "network; 3,000 bytes wait; the window goes down after a mark of congestion, or a loss that "
+        "a probe has repaired; 2 segments of ours came marked (ECN).");
+}
+
 TEST(Why, ThePeersWindowIsClosed) {
     ConnectionStatus c = established();
     c.plan = Decision::tcp_hold_zero_window;

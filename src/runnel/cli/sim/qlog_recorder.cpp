@@ -23,8 +23,8 @@ double millis(Duration duration) {
 std::string_view congestion_state(const tcp::Tcb& tcb) {
     switch (tcb.recovery.state) {
         case tcp::RecoveryState::open:
-        case tcp::RecoveryState::disorder:
             return tcb.controller.in_slow_start() ? "slow_start" : "congestion_avoidance";
+        case tcp::RecoveryState::disorder:
         case tcp::RecoveryState::cwr:
         case tcp::RecoveryState::recovery:
         case tcp::RecoveryState::loss: return to_string(tcb.recovery.state);
@@ -91,16 +91,21 @@ void QlogRecorder::connection(const sim::Simulation& run, const Event& event) {
         writer_.event(at, "recovery:congestion_state_updated", name, [&](JsonWriter& json) {
             json.text("old", seen.congestion);
             json.text("new", congestion);
+            if (tcb.telemetry.undone != seen.undone) {
+                json.text("trigger", "undone");
+            }
         });
         seen.congestion = congestion;
     }
+    seen.undone = tcb.telemetry.undone;
     const std::uint32_t window = tcb.controller.window(), threshold = tcb.controller.threshold();
     const std::uint32_t in_flight = tcb.in_flight();
     const Duration rtt = tcb.rtt.has_sample() ? tcb.rtt.smoothed() : Duration{};
     if (window == seen.window && threshold == seen.threshold && in_flight == seen.in_flight &&
-        rtt == seen.rtt) {
+        rtt == seen.rtt && tcb.pacer.rate() == seen.pacing_rate) {
         return;
     }
+    seen.pacing_rate = tcb.pacer.rate();
     seen.window = window;
     seen.threshold = threshold;
     seen.in_flight = in_flight;
@@ -119,6 +124,10 @@ void QlogRecorder::connection(const sim::Simulation& run, const Event& event) {
             json.number("rtt_variance", millis(tcb.rtt.variation()));
         }
         json.number("rto", millis(tcb.rto(config)));
+        if (seen.pacing_rate != 0) {
+            json.number("pacing_rate", seen.pacing_rate * 8);  // bits a second
+        }
+        json.number("reordering_threshold", tcb.rack.threshold(config));
     });
 }
 

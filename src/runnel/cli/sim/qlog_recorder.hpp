@@ -22,7 +22,8 @@ public:
 private:
     /// What was last written of a connection.
     struct Seen {
-        std::uint32_t window = 0, threshold = 0, in_flight = 0;
+        std::uint32_t window = 0, threshold = 0, in_flight = 0, undone = 0;
+        std::uint64_t pacing_rate = 0;
         Duration rtt = {};
         tcp::State state = tcp::State::closed;
         std::string_view congestion;

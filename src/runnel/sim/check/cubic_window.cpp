@@ -54,12 +54,20 @@ void cubic_window(const Look& look) {
     }
     const bool repairing =
         state != tcp::RecoveryState::open && state != tcp::RecoveryState::disorder;
-    if (seen.window == 0 || threshold > seen.threshold || state == tcp::RecoveryState::loss) {
+    // A reduction that leaves the least threshold where it was; recovery after CWR is none.
+    const bool begins = repairing && (!seen.repairing || (state == tcp::RecoveryState::cwr &&
+                                                          look.tcb.recovery.point != seen.point));
+    const bool undone = look.tcb.telemetry.undone != seen.undone;
+    if (seen.window == 0 || threshold > seen.threshold || undone ||
+        state == tcp::RecoveryState::loss) {
         // After an undo or a timeout the plateau lies where only the controller knows.
         seen.peak = 0;
-    } else if (threshold < seen.threshold) {
+    } else if (threshold < seen.threshold || begins) {
         seen.peak = repairing ? std::max(seen.window, window) : 0;
     }
+    seen.undone = look.tcb.telemetry.undone;
+    seen.repairing = repairing;
+    seen.point = look.tcb.recovery.point;
     seen.window = window;
     seen.threshold = threshold;
     if (repairing || seen.peak == 0) {
@@ -74,7 +82,8 @@ void cubic_window(const Look& look) {
     const std::uint64_t ahead = (gone + static_cast<std::uint64_t>(round_trip.ns)) / 1'000'000 + 1;
     const std::uint64_t from = std::uint64_t{seen.from} * 1000;
     const std::uint64_t peak = std::uint64_t{seen.peak} * 1000;
-    const std::uint64_t converged = peak * 17 / 20;  // fast convergence: (1 + 0.7) / 2
+    // Fast convergence: (1 + 0.7) / 2, in whole segments, which may put the plateau where the window stands.
+    const std::uint64_t converged = std::uint64_t{seen.peak} * 1741 / 2048 * 1000;
     const std::uint64_t reno = from + 1000 * (gone / static_cast<std::uint64_t>(round_trip.ns) + 1);
     std::uint64_t most = std::max({curve(from, peak, ahead), curve(from, converged, ahead), reno});
     // Steps are whole: where the curve is a third of a window ahead, and all of it is acknowledged at once, a segment for

@@ -57,6 +57,7 @@ void remember(const Look& look) {
     seen.claimed = look.tcb.recovery.point;
     seen.window = look.tcb.controller.window();
     seen.threshold = threshold;
+    seen.undone = look.tcb.telemetry.undone;
     seen.state = look.tcb.recovery.state;
     seen.marked = look.tcb.ecn == nullptr ? 0 : look.tcb.ecn->delivered_marked;
 }
@@ -73,7 +74,9 @@ void ecn_reaction(const Look& look, const Packet& arrived) {
     const std::uint32_t threshold = tcb.controller.threshold();
     const bool taken = tcb.snd.una > look.seen.una && !arrived.damaged &&
                        !arrived.tcp.flags.syn() && look.seen.una > tcb.snd.iss;
-    if (tcb.ecn == nullptr || !taken || seen.threshold == 0) {
+    // The same ACK may have undone a reduction first: the window that is then reduced is one of before.
+    const bool undone = tcb.telemetry.undone != seen.undone;
+    if (tcb.ecn == nullptr || !taken || undone || seen.threshold == 0) {
         return remember(look);
     }
     const bool reduced =

@@ -24,6 +24,9 @@ struct CubicShadow {
     std::uint32_t peak = 0;  ///< before the reduction; 0: not known
     std::uint32_t from = 0;  ///< after it
     Instant since;           ///< when the reduction was over, on the host's clock
+    tcp::Seq64 point;        ///< until which it repairs
+    std::uint32_t undone = 0;
+    bool repairing = false;
 };
 
 /// What is on its way, from the wire alone: each range with the time it was sent last, and what the peer has told of.
@@ -43,6 +46,7 @@ struct FlightShadow {
 /// What a sender stood at before the packet at hand, and where it reduced last.
 struct ReactionShadow {
     std::uint32_t window = 0, threshold = 0;  ///< 0: not yet seen
+    std::uint32_t undone = 0;                 ///< reductions taken back
     std::uint32_t marked = 0;                 ///< AccECN: segments that it knew to be marked
     tcp::RecoveryState state = tcp::RecoveryState::open;
     tcp::Seq64 point;    ///< the end of what had been sent when the threshold fell last
