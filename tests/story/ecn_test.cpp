@@ -364,5 +364,29 @@ TEST_F(EcnStory, ItOutlivesSleep) {
     EXPECT_EQ(s.mark, kEct0);
 }
 
+TEST_F(EcnStory, ATailLossProbeDoesNotEndTheReduction) {
+    // Else the next echo of the same window of data would reduce once more (RFC 3168 §6.1.2).
+    config.pacing = false;
+    client(1, syn_ack(1).mss(1000).sack_ok().ecn("E"));
+    writes(std::string(1000, 'x'));
+    (void)sent();
+    pass(milliseconds(20));
+    arrives(ack(1, 1001));
+    writes(std::string(4000, 'x'));
+    (void)sent();
+    const auto probe = next_timeout();
+    ASSERT_EQ(probe.size(), 1u);
+    ASSERT_EQ(probe[0].reason, Decision::tcp_retransmit_loss_probe);
+    writes(std::string(3000, 'x'));
+    (void)sent();
+    arrives(ack(1, 2001).ecn("E"));
+    EXPECT_STREQ(status().recovery_state, "cwr");
+    arrives(ack(1, 6001).ecn("E"));  // beyond what was out when the probe went, and no D-SACK
+    EXPECT_STREQ(status().recovery_state, "cwr");
+    arrives(ack(1, 7001).ecn("E"));
+    EXPECT_STREQ(status().recovery_state, "cwr");
+    EXPECT_EQ(count(Decision::tcp_note_window_reduced), 1u);
+}
+
 }  // namespace
 }  // namespace runnel::story

@@ -30,6 +30,11 @@ bool was_taken(const FlightRecorder& recorder, const Event& event) {
     return false;
 }
 
+/// The network layer may have let the first go, so that the wire sees only this one.
+bool is_retransmission(Decision reason) {
+    return std::string_view(describe(reason).name).starts_with("tcp_retransmit");
+}
+
 /// Notes that [begin, end) has been sent again.
 void add_repeated(Shadow& shadow, tcp::Seq64 begin, tcp::Seq64 end) {
     std::vector<check::SentRange>& ranges = shadow.repeated;
@@ -202,7 +207,7 @@ void Checkers::follow_records(Simulation& run, NodeId host) {
 
 // --- packets -------------------------------------------------------------------------------------------------
 
-void Checkers::learn_sent(Shadow& shadow, const Packet& packet, Instant now) {
+void Checkers::learn_sent(Shadow& shadow, const Packet& packet, const Event& event) {
     if (packet.tcp.flags.rst()) {
         return;
     }
@@ -217,7 +222,7 @@ void Checkers::learn_sent(Shadow& shadow, const Packet& packet, Instant now) {
     }
     const tcp::Seq64 begin = tcp::unwrap(packet.tcp.seq, shadow.highest);
     const tcp::Seq64 end = begin + length;
-    check::flight_sent(shadow, begin, end, now);
+    check::flight_sent(shadow, begin, end, event.local, is_retransmission(event.reason));
     if (begin < shadow.highest) {
         add_repeated(shadow, begin, std::min(end, shadow.highest));
     }
@@ -334,7 +339,7 @@ void Checkers::on_transmitted(Simulation& run, const Event& event) {
     check::acks_advance(look, packet);
     check::sack_truth(look, packet);
     check::ecn_sent(look, packet);
-    learn_sent(one, packet, event.local);
+    learn_sent(one, packet, event);
 }
 
 void Checkers::on_delivered(Simulation& run, const Event& event) {
@@ -435,7 +440,7 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
     }
     if (view.refused && tcb->snd.nxt > one.highest) {
         // Sent, as the connection sees it, and lost on the spot.
-        check::flight_sent(one, one.highest, tcb->snd.nxt, run.local_now(host));
+        check::flight_sent(one, one.highest, tcb->snd.nxt, run.local_now(host), false);
         one.highest = tcb->snd.nxt;
     }
     const Look look{run, host, run.local_now(host), one, *tcb, run.window(host).config(), sweep};

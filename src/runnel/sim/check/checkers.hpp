@@ -66,7 +66,7 @@ private:
     void learn_arrived(check::Shadow& shadow, const Packet& packet);
     Marks& marks_of(const FourTuple& tuple);
     void hear_of_marks(const check::Look& look, check::Shadow& shadow, const Packet& packet);
-    void learn_sent(check::Shadow& shadow, const Packet& packet, Instant now);
+    void learn_sent(check::Shadow& shadow, const Packet& packet, const Event& event);
     void answers(Simulation& run, const Event& event, bool sent);
     void look(Simulation& run, NodeId host, HostView& view, check::Shadow& shadow, bool sweep);
     void at_rest(Simulation& run);

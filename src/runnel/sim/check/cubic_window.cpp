@@ -48,7 +48,9 @@ void cubic_window(const Look& look) {
     const std::uint32_t threshold = controller.threshold();
     const auto state = look.tcb.recovery.state;
     const Duration round_trip = look.tcb.rtt.min_rtt();
-    if (controller.control() != tcp::CongestionControl::cubic || round_trip.ns <= 0) {
+    // The curve is read once a millisecond, as Linux does: what a shorter round trip makes of a step from between is
+    // nobody's rule.
+    if (controller.control() != tcp::CongestionControl::cubic || round_trip < milliseconds(1)) {
         seen = {};
         return;
     }

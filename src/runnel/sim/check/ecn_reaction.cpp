@@ -48,6 +48,9 @@ void remember(const Look& look) {
     const bool repairing = look.tcb.recovery.state >= tcp::RecoveryState::cwr;
     const bool entered = repairing && seen.state < tcp::RecoveryState::cwr;
     const bool anew = look.tcb.recovery.point != seen.claimed;
+    if (look.tcb.telemetry.undone != seen.undone) {
+        seen.point = look.tcb.snd.una;
+    }
     if (repairing && (entered || anew || threshold != seen.threshold)) {
         seen.point = look.tcb.snd.nxt;
     } else if (threshold != seen.threshold) {

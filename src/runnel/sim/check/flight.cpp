@@ -62,7 +62,7 @@ bool touches_told(const FlightShadow& flight, const Range& range) {
 
 }  // namespace
 
-void flight_sent(Shadow& seen, tcp::Seq64 begin, tcp::Seq64 end, Instant now) {
+void flight_sent(Shadow& seen, tcp::Seq64 begin, tcp::Seq64 end, Instant now, bool again) {
     FlightShadow& flight = seen.flight;
     std::vector<Range>& ranges = flight.ranges;
     begin = std::max(begin, seen.una);
@@ -78,7 +78,6 @@ void flight_sent(Shadow& seen, tcp::Seq64 begin, tcp::Seq64 end, Instant now) {
     // What stays of those that were sent before, on both sides of what is sent now.
     auto at = std::find_if(ranges.begin(), ranges.end(),
                            [&](const Range& one) { return one.end > begin; });
-    bool again = false;
     if (at != ranges.end() && at->begin < begin) {
         const Range before{at->begin, begin, at->sent, at->again};
         at->begin = begin;

@@ -63,8 +63,8 @@ void ecn_reaction(const Look& look, const Packet& arrived);
 void karn(const Look& look, const Packet& arrived, tcp::Seq64 before);
 
 // --- what the wire tells of what is on its way (check/flight.cpp) ----------------------------------------------
-/// [begin, end) has left.
-void flight_sent(Shadow& seen, tcp::Seq64 begin, tcp::Seq64 end, Instant now);
+/// [begin, end) has left; `again`: not for the first time, as its sender says.
+void flight_sent(Shadow& seen, tcp::Seq64 begin, tcp::Seq64 end, Instant now, bool again);
 /// All before `una` has arrived; the blocks of `arrived` tell of more.
 void flight_arrived(Shadow& seen, tcp::Seq64 una, const Packet& arrived);
 

@@ -22,8 +22,8 @@ void judge_probe(Tcb& tcb, const Segment& segment, const AckSummary& summary, Ef
     } else if (segment.ack > aftermath.probe_end) {
         // No D-SACK came for it: the original was lost, and nothing else would have told of it.
         aftermath.probed = false;
-        enter_cwr(tcb, CongestionEvent::tail, &segment, summary.delivered, effects);
-        if (tcb.recovery.state == RecoveryState::cwr) {
+        if (tcb.recovery.state < RecoveryState::cwr) {  // else the window goes down already
+            enter_cwr(tcb, CongestionEvent::tail, &segment, summary.delivered, effects);
             leave_repair(tcb, &segment, false, effects);
         }
     } else if (!summary.advanced && summary.is_duplicate && summary.segments_sacked == 0) {
