@@ -81,6 +81,35 @@ std::string rate_text(double value) {
     return fmt::format("{:.3g}{}", value, kUnits[unit]);
 }
 
+void join_rates(std::string& text, const ConnectionStatus& connection) {
+    if (connection.rtt.ns > 0) {
+        // What the window lets out in a round-trip time.
+        const double bits = 8.0 * connection.cwnd_segments * connection.snd_mss;
+        join(text, fmt::format("send {}bps",
+                               rate_text(bits * 1e9 / static_cast<double>(connection.rtt.ns))));
+    }
+    if (connection.pacing_rate != 0) {
+        join(text, fmt::format("pacing_rate {}bps",
+                               rate_text(8.0 * static_cast<double>(connection.pacing_rate))));
+    }
+    if (connection.delivery_rate != 0) {
+        join(text, fmt::format("delivery_rate {}bps{}",
+                               rate_text(8.0 * static_cast<double>(connection.delivery_rate)),
+                               connection.delivery_app_limited ? " app_limited" : ""));
+    }
+}
+
+void join_recovery(std::string& text, const ConnectionStatus& connection) {
+    if (connection.reorderings != 0) {
+        join(text, fmt::format("reordering:{} reord_seen:{}", connection.reordering,
+                               connection.reorderings));
+    }
+    join(text, fmt::format("recovery:{}", connection.recovery_state));
+    if (connection.undone != 0) {
+        join(text, fmt::format("undone:{}", connection.undone));
+    }
+}
+
 // As `ss -i` has it: name:value, times in milliseconds.
 std::string info_text(const ConnectionStatus& connection, Instant now) {
     std::string text = connection.congestion_control;
@@ -136,35 +165,14 @@ std::string info_text(const ConnectionStatus& connection, Instant now) {
     if (connection.segments_sacked != 0) {
         join(text, fmt::format("sacked:{}", connection.segments_sacked));
     }
-    if (connection.rtt.ns > 0) {
-        // What the window lets out in a round-trip time.
-        const double bits = 8.0 * connection.cwnd_segments * connection.snd_mss;
-        join(text, fmt::format("send {}bps",
-                               rate_text(bits * 1e9 / static_cast<double>(connection.rtt.ns))));
-    }
-    if (connection.pacing_rate != 0) {
-        join(text, fmt::format("pacing_rate {}bps",
-                               rate_text(8.0 * static_cast<double>(connection.pacing_rate))));
-    }
-    if (connection.delivery_rate != 0) {
-        join(text, fmt::format("delivery_rate {}bps{}",
-                               rate_text(8.0 * static_cast<double>(connection.delivery_rate)),
-                               connection.delivery_app_limited ? " app_limited" : ""));
-    }
+    join_rates(text, connection);
     if (connection.last_data_sent != Instant{}) {
         join(text, fmt::format("lastsnd:{}", (now - connection.last_data_sent).ns / 1'000'000));
     }
     if (connection.last_data_received != Instant{}) {
         join(text, fmt::format("lastrcv:{}", (now - connection.last_data_received).ns / 1'000'000));
     }
-    if (connection.reorderings != 0) {
-        join(text, fmt::format("reordering:{} reord_seen:{}", connection.reordering,
-                               connection.reorderings));
-    }
-    join(text, fmt::format("recovery:{}", connection.recovery_state));
-    if (connection.undone != 0) {
-        join(text, fmt::format("undone:{}", connection.undone));
-    }
+    join_recovery(text, connection);
     return text;
 }
 
