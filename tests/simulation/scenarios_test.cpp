@@ -24,6 +24,9 @@ TEST(Scenarios, ThatFailedOnce) {
     const std::uint64_t seeds[] = {
         1'172'309, 1'247'930, 1'494'952,  // DuplicateSack.SaysNothingOfWhatWasLetGo
         1'447'782,                        // tests/drill/errors/frto_too_big.pkt
+        2'005'677,                        // PathMtu.TheHostItselfIsBelievedAtOnce
+        97'383,                           // PathMtu.AnAckThatWasLostWithItGoesByItself
+        2'040'002,                        // EcnStory.ATailLossProbeDoesNotEndTheReduction
     };
     sim::RunMemory memory;
     for (const std::uint64_t seed : seeds) {

@@ -132,6 +132,29 @@ TEST_F(PathMtu, TheHostItselfIsBelievedAtOnce) {
     EXPECT_EQ(sent_one().seq, acked_);
 }
 
+TEST_F(PathMtu, AnAckThatWasLostWithItGoesByItself) {
+    // A tail-loss probe goes beyond the window, which then holds back what the network layer has dropped.
+    config.initial_window_segments = 1;
+    config.pacing = false;
+    config.quick_acks = 0;
+    established(syn_ack(1).mss(kFull).sack_ok().wscale(7));
+    arrives(ack(1, 1).win(8000));
+    (void)writes(std::string(500, 'x'));
+    (void)sent();
+    (void)writes(std::string(2 * kFull, 'x'));
+    (void)wait(milliseconds(185));
+    arrives(ack(1, 1).text(std::string(100, 'y')).win(8000));
+    EXPECT_TRUE(sent().empty());
+    const auto probe = next_timeout();
+    ASSERT_EQ(probe.size(), 1u);
+    ASSERT_EQ(probe[0].reason, Decision::tcp_transmit_loss_probe);
+    EXPECT_TRUE(too_big(501, 1000, true));
+    const auto after = sent();
+    ASSERT_EQ(after.size(), 1u);
+    EXPECT_EQ(after[0].length, 0u) << "the small one before it is on its way";
+    EXPECT_EQ(after[0].reason, Decision::tcp_transmit_ack_delayed);
+}
+
 TEST_F(PathMtu, ALieIsForgottenWhenTheSegmentArrives) {
     opens();
     (void)writes(std::string(4 * kFull, 'x'));

@@ -64,6 +64,9 @@ void cubic_window(const Look& look) {
         state == tcp::RecoveryState::loss) {
         // After an undo or a timeout the plateau lies where only the controller knows.
         seen.peak = 0;
+    } else if (!repairing && look.tcb.retransmission.segments_out() > 2 * window) {
+        // What was sent before the reduction may be acknowledged all at once, and each of it counts.
+        seen.peak = 0;
     } else if (threshold < seen.threshold || begins) {
         seen.peak = repairing ? std::max(seen.window, window) : 0;
     }

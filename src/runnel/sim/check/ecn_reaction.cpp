@@ -93,7 +93,10 @@ void ecn_reaction(const Look& look, const Packet& arrived) {
     }
     const std::uint32_t most = most_after(look);
     const bool repairs = std::max(seen.state, tcb.recovery.state) >= tcp::RecoveryState::recovery;
-    if (most != 0 && !repairs && tcb.snd.una > seen.point && tells_of_mark(look, arrived) &&
+    // By the sender's own word it still answers an earlier mark.
+    const bool within = seen.state == tcp::RecoveryState::cwr && tcb.snd.una <= seen.claimed;
+    if (most != 0 && !repairs && !within && tcb.snd.una > seen.point &&
+        tells_of_mark(look, arrived) &&
         (tcb.recovery.state != tcp::RecoveryState::cwr || threshold > most)) {
         look.fails(Check::ecn_reaction, "a mark was told of, and the window stays",
                    {{"cwnd", seen.window},

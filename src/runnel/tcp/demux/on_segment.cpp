@@ -206,6 +206,10 @@ bool StackState::on_icmp(const IcmpReport& report, Instant now) {
             believed = on_packet_too_big(t, quoted, report, effects);
             if (believed) {
                 t.timers.cancel(Timer::pacing);  // at once: an ACK that is owed was lost with them
+                if (report.local && is_synchronized(t.state)) {
+                    // Though the congestion window may hold back the data again (MUST-40).
+                    t.ack.need_now(Decision::tcp_transmit_ack_delayed, false);
+                }
             }
             return;
         }

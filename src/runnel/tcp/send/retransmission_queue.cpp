@@ -323,7 +323,9 @@ RetransmissionQueue::Losses RetransmissionQueue::mark_oversized_lost(std::uint32
     Losses losses;
     for (std::size_t i = 0; i < size(); ++i) {
         ++work.nodes;
-        if (travels(at(i)) && at(i).segment_size > mss) {
+        // A segment may be shorter than the size it was cut to.
+        const std::uint64_t octets = at(i).length() - (at(i).fin ? 1U : 0U);
+        if (travels(at(i)) && std::min<std::uint64_t>(at(i).segment_size, octets) > mss) {
             mark_lost(order_[i], losses);
         }
     }
