@@ -88,6 +88,7 @@ void fill_counts(const ConnectionStatus& s, TcpInfo& info) {
     info.tcpi_data_segs_in = s.data_segments_received;
     info.tcpi_total_retrans = static_cast<std::uint32_t>(s.total_retransmissions);
     info.tcpi_delivered = s.delivered;
+    info.tcpi_total_rto = saturated<decltype(info.tcpi_total_rto)>(s.timeouts_total);
     info.tcpi_dsack_dups = s.duplicates_reported;
     info.tcpi_reord_seen = s.reorderings;
     info.tcpi_rcv_ooopack = s.out_of_order_received;
@@ -242,6 +243,8 @@ TcpInfo make_tcp_info(const ConnectionStatus& s, const tcp::TcpConfig& config, I
         info.tcpi_snd_wscale = s.snd_wscale;
         info.tcpi_rcv_wscale = s.rcv_wscale;
     }
+    info.tcpi_delivery_rate = s.delivery_rate;
+    info.tcpi_delivery_rate_app_limited = s.delivery_rate == 0 || s.delivery_app_limited;
     fill_times(s, now, info);
     fill_counts(s, info);
     fill_windows(s, info);

@@ -115,6 +115,19 @@ TEST_F(InfoTest, PacingRateAsLinuxComputesIt) {
     EXPECT_EQ(make_tcp_info(s, config, now()).tcpi_pacing_rate, 500'000u);
 }
 
+TEST_F(InfoTest, TellsTheRateOfDeliveryAndWhetherItIsALowerBound) {
+    tcp::ConnectionStatus s;
+    s.state = tcp::State::established;
+    s.handle = 1;
+    EXPECT_TRUE(make_tcp_info(s, tcp::TcpConfig(), now()).tcpi_delivery_rate_app_limited);
+    s.delivery_rate = 70'000;
+    const TcpInfo full = make_tcp_info(s, tcp::TcpConfig(), now());
+    EXPECT_EQ(full.tcpi_delivery_rate, 70'000u);
+    EXPECT_FALSE(full.tcpi_delivery_rate_app_limited);
+    s.delivery_app_limited = true;
+    EXPECT_TRUE(make_tcp_info(s, tcp::TcpConfig(), now()).tcpi_delivery_rate_app_limited);
+}
+
 TEST_F(InfoTest, EachStateOfRecoveryHasLinuxsNumber) {
     tcp::ConnectionStatus s;
     s.state = tcp::State::established;
