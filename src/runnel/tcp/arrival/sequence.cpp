@@ -36,8 +36,8 @@ std::optional<Decision> judge_timestamp(const Tcb& tcb, const Segment& segment, 
         return {};
     }
     const Duration older = milliseconds(-std::int64_t{ahead});
-    const bool late = older <= effects.config().paws_tolerance &&
-                      (older <= kPawsTick || overtaken(tcb, segment));
+    const bool late =
+        older <= effects.config().paws_tolerance && (older <= kPawsTick || overtaken(tcb, segment));
     return late ? Decision::tcp_note_late_timestamp : Decision::tcp_drop_paws;
 }
 

@@ -316,6 +316,30 @@ Seq64 text_of(const Plan& plan) {
     return plan.kind == Plan::Kind::syn ? plan.seq + 1 : plan.seq;
 }
 
+/// The octets of the plan; it says fewer where they lie in more slices than a frame holds.
+void fill_payload(Tcb& tcb, Plan& plan, OutgoingSegment& out) {
+    out.payload.clear();
+    out.gso_size = 0;
+    if (plan.length == 0) {
+        return;
+    }
+    const std::size_t got = tcb.send.gather(text_of(plan), plan.length, out.payload);
+    if (got < plan.length) {
+        // More slices than a frame holds: send what fits, the rest follows.
+        plan.length = static_cast<std::uint32_t>(got);
+        if (plan.length > plan.mss) {
+            plan.length -= plan.length % plan.mss;
+            out.payload.clear();
+            (void)tcb.send.gather(text_of(plan), plan.length, out.payload);
+        }
+        plan.fin = false;
+    }
+    RUNNEL_CHECK(plan.length > 0);
+    if (plan.length > plan.mss) {
+        out.gso_size = static_cast<std::uint16_t>(plan.mss);
+    }
+}
+
 }  // namespace
 
 bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
@@ -337,29 +361,11 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
     out.traffic_class = tcb.user.traffic_class;
     // RFC 9293 §3.9.2, MUST-49.
     out.hop_limit = tcb.user.hop_limit != 0 ? tcb.user.hop_limit : effects.config().hop_limit;
-    out.payload.clear();
-    out.gso_size = 0;
     TcpHeader& header = out.header;
     header = TcpHeader{};
     header.source_port = tcb.tuple.local.port;
     header.destination_port = tcb.tuple.remote.port;
-    if (plan.length > 0) {
-        const std::size_t got = tcb.send.gather(text_of(plan), plan.length, out.payload);
-        if (got < plan.length) {
-            // More slices than a frame holds: send what fits, the rest follows.
-            plan.length = static_cast<std::uint32_t>(got);
-            if (plan.length > plan.mss) {
-                plan.length -= plan.length % plan.mss;
-                out.payload.clear();
-                (void)tcb.send.gather(text_of(plan), plan.length, out.payload);
-            }
-            plan.fin = false;
-        }
-        RUNNEL_CHECK(plan.length > 0);
-        if (plan.length > plan.mss) {
-            out.gso_size = static_cast<std::uint16_t>(plan.mss);
-        }
-    }
+    fill_payload(tcb, plan, out);
     out.payload_size = plan.length;
     header.flags.bits = flags_of(tcb, plan);
     header.seq = plan.seq.wire();
