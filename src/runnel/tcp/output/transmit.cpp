@@ -351,9 +351,8 @@ bool transmit_next(Tcb& tcb, Effects& effects, OutgoingSegment& out) {
     }
     const std::uint32_t window_before = tcb.controller.window();
     restart_after_idle(tcb, plan, effects);
-    if (tcb.controller.window() < window_before) {
-        plan =
-            plan_next_segment(tcb, effects.config());  // a super-segment is as long as the window
+    if (tcb.controller.window() < window_before) {  // a super-segment is as long as the window
+        plan = plan_next_segment(tcb, effects.config());
     }
     out.tuple = tcb.tuple;
     out.reason = plan.reason;
