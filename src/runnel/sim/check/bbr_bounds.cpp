@@ -34,6 +34,10 @@ void bbr_bounds(const Look& look) {
         most = std::min(most, mul_div(model->bw(), round_trip, 2'000'000'000));
     }
     most = std::max(most, 4 * mss);
+    if (look.tcb.recovery.state == tcp::RecoveryState::loss &&
+        look.tcb.controller.window() <= look.tcb.in_flight() + 1) {
+        return;  // §5.6.4.4: after a timeout what is still in flight and one segment
+    }
     // Whole segments.
     if (most != kNone && window > most + most / 50 + 2 * mss) {
         look.fails(Check::bbr_bounds, "the window is above what the model of the path allows",

@@ -364,9 +364,8 @@ void Checkers::on_delivered(Simulation& run, const Event& event) {
     check::flight_arrived(one, event.tcb->snd.una, packet);
     hear_of_marks(look, one, packet);
     check::ecn_reaction(look, packet);
-    if (event.tcb->snd.una > one.una) {
-        one.mss = event.tcb->send_mss(look.config);
-    }
+    const std::uint32_t mss = event.tcb->send_mss(look.config);
+    one.mss = event.tcb->snd.una > one.una || one.mss == 0 ? mss : std::min(one.mss, mss);
     check::send_order(look);
     check::karn(look, packet, one.una);
     check::delayed_ack_begins(look);
