@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runnel/base/work.hpp"
+
 namespace runnel::tcp {
 namespace {
 
@@ -196,6 +198,23 @@ TEST_F(Queue, ItsStorageGoesOnlyWhenEmpty) {
     queue.clear();
     EXPECT_TRUE(queue.empty());
     counts(0, 0, 0, 0);
+}
+
+/// A loss that was none costs a look at each record, not one at all that were put back before (law 5).
+TEST_F(Queue, TakesManyLossesBackInOnePass) {
+    constexpr std::uint64_t kMany = 1000;
+    for (std::uint64_t i = 0; i < kMany; ++i) {
+        send(i * 100, i * 100 + 50, kStart + microseconds(static_cast<std::int64_t>(i)));
+        send(i * 100 + 50, i * 100 + 100, kStart + microseconds(static_cast<std::int64_t>(i)));
+    }
+    (void)queue.mark_all_lost();
+    const std::uint64_t before = work.nodes;
+    queue.forget_lost();
+    EXPECT_LT(work.nodes - before, 4 * kMany + 16);
+    EXPECT_EQ(queue.segments_lost(), 0u);
+    // In the order of sending again: all but the last are overtaken by it.
+    const Instant last = kStart + microseconds(static_cast<std::int64_t>(kMany - 1));
+    EXPECT_EQ(queue.mark_overtaken(last, {kMany * 100}, {}, last).segments, 2 * kMany - 1);
 }
 
 }  // namespace

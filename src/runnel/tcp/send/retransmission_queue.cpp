@@ -353,6 +353,7 @@ void RetransmissionQueue::forget_sacked() {
 
 void RetransmissionQueue::forget_lost() {
     judged_ = {};
+    std::uint32_t last = kNone;  // put back before this one
     for (std::size_t i = find(lost_from_); i < size(); ++i) {
         ++work.nodes;
         SentRecord& r = record(i);
@@ -364,15 +365,17 @@ void RetransmissionQueue::forget_lost() {
         r.lost = false;
         count(r, true);
         if (back) {
-            // In the order of sending, as RACK wants it: mostly the oldest of all.
-            std::uint32_t older = kNone;
-            for (std::uint32_t next = oldest_;
+            // In the order of sending, as RACK wants it: mostly the oldest of all, or right behind the last.
+            const bool behind = last != kNone && slots_[last].sent_before(r.last_sent, r.end);
+            std::uint32_t older = behind ? last : kNone;
+            for (std::uint32_t next = behind ? slots_[last].newer : oldest_;
                  next != kNone && slots_[next].sent_before(r.last_sent, r.end);
                  next = slots_[next].newer) {
                 ++work.nodes;
                 older = next;
             }
             link_after(order_[i], older);
+            last = order_[i];
         }
     }
 }
