@@ -26,6 +26,7 @@ TEST(Scenarios, ThatFailedOnce) {
         1'447'782,                        // tests/drill/errors/frto_too_big.pkt
         2'005'677,                        // PathMtu.TheHostItselfIsBelievedAtOnce
         97'383,                           // PathMtu.AnAckThatWasLostWithItGoesByItself
+        2'342'072,                        // the checker of CUBIC: several ACKs at one instant
         2'040'002,                        // EcnStory.ATailLossProbeDoesNotEndTheReduction
     };
     sim::RunMemory memory;

@@ -68,7 +68,8 @@ void cubic_window(const Look& look) {
         // What was sent before the reduction may be acknowledged all at once, and each of it counts.
         seen.peak = 0;
     } else if (threshold < seen.threshold || begins) {
-        seen.peak = repairing ? std::max(seen.window, window) : 0;
+        // Of several ACKs at one instant the first may have widened what the last reduces: an undo would bring it back.
+        seen.peak = repairing ? std::max({seen.window, window, controller.prior_window()}) : 0;
     }
     seen.undone = look.tcb.telemetry.undone;
     seen.repairing = repairing;

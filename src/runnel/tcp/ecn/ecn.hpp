@@ -3,6 +3,7 @@
 // ask for it, or are asked, have it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace runnel::tcp {
