@@ -331,8 +331,10 @@ class NoResets:
             news = {name: after.get(name, 0) - self.before.get(name, 0) for name in (*self.NAMES, "TcpRetransSegs")}
             if 0 < news["TcpOutRsts"] <= news["TcpRetransSegs"]:
                 news["TcpOutRsts"] = 0
+            changed = {name: value - self.before.get(name, 0) for name, value in after.items()
+                       if name.startswith("Tcp") and value != self.before.get(name, 0)}  # fmt: skip
             for name in self.NAMES:
-                equal(news[name], 0, name)
+                equal(news[name], 0, f"{name} (all that changed: {changed})")
 
 
 STATES = ("", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED",
