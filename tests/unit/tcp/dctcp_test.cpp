@@ -11,17 +11,11 @@ struct Path {
     void round(std::uint32_t marked) {
         for (std::uint32_t i = 0; i < 100; ++i) {
             una += 1;
-            PathView view;
-            view.una = una;
-            view.nxt = end;
             AckSummary ack;
             ack.delivered = 1;
             ack.segments_acked = 1;
             ack.ecn_echo = i < marked;
-            if (una >= end) {
-                view.nxt = una + 100;
-            }
-            dctcp.observe(window, ack, view);
+            dctcp.note_marks(ack, una, una >= end ? una + 100 : end);
         }
         end = una + 100;
     }
@@ -52,12 +46,10 @@ TEST(Dctcp, AlphaStartsAtOneAndFallsByASixteenth) {  // §3.3, §4.2
 
 TEST(Dctcp, TheHandshakeIsNoWindow) {
     Path path;
-    PathView view;
-    view.una = view.nxt = path.una;
     AckSummary ack;
     ack.delivered = 1;
     ack.syn_acked = true;
-    path.dctcp.observe(path.window, ack, view);
+    path.dctcp.note_marks(ack, path.una, path.una);
     EXPECT_DOUBLE_EQ(path.alpha(), 1.0) << "a SYN is never marked";
     path.round(100);
     EXPECT_DOUBLE_EQ(path.alpha(), 1.0);
@@ -79,12 +71,9 @@ TEST(Dctcp, AccurateCountsGoBeforeEce) {  // RFC 9768's counter
     ack.delivered = 100;
     ack.segments_marked = 10;
     ack.ecn_echo = true;
-    PathView view;
     for (int i = 0; i < 200; ++i) {
-        view.una = path.end;
-        view.nxt = path.end + 100;
+        path.dctcp.note_marks(ack, path.end, path.end + 100);
         path.end += 100;
-        path.dctcp.observe(path.window, ack, view);
     }
     EXPECT_NEAR(path.alpha(), 0.1, 0.001);
 }

@@ -185,6 +185,8 @@ void steer_window(Tcb& tcb, AckSummary summary, bool ended, Effects& effects) {
 
 void recover(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     Recovery& recovery = tcb.recovery;
+    // RFC 8257 §3.3: the estimate moves before the window follows it.
+    tcb.controller.note_marks(summary, tcb.snd.una, tcb.snd.nxt);
     const bool rack_news = tcb.rack.on_delivered(summary.newest, tcb.rtt.min_rtt(), effects.now);
     judge_probe(tcb, segment, summary, effects);
     const bool repairing = recovery.state == RecoveryState::recovery;

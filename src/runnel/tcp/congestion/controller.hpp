@@ -30,6 +30,10 @@ public:
         return std::visit([](const auto& c) { return c.kOwnsWindow; }, kind_);
     }
 
+    /// At every ACK, before `reduce`: what a reduction by marks depends on.
+    void note_marks(const AckSummary& ack, Seq64 una, Seq64 nxt) {
+        std::visit([&](auto& c) { c.note_marks(ack, una, nxt); }, kind_);
+    }
     /// At every ACK: what must be counted even while the window may not grow. A kind that owns the window sets it
     /// here.
     void observe(const AckSummary& ack, const PathView& path) {

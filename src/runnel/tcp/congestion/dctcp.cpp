@@ -4,12 +4,12 @@
 
 namespace runnel::tcp {
 
-void Dctcp::observe(CongestionWindow&, const AckSummary& ack, const PathView& path) {
+void Dctcp::note_marks(const AckSummary& ack, Seq64 una, Seq64 nxt) {
     if (ack.syn_acked) {
         return;  // SYNs are not marked: the first window is one of data
     }
     if (window_end_ == Seq64{}) {
-        window_end_ = path.nxt;
+        window_end_ = nxt;
     }
     // A receiver that follows RFC 8257 §3.2 says ECE exactly for what was marked; AccECN counts it.
     const std::uint32_t marked = ack.segments_marked > 0 ? ack.segments_marked
@@ -17,7 +17,7 @@ void Dctcp::observe(CongestionWindow&, const AckSummary& ack, const PathView& pa
                                                          : 0;
     acked_ += ack.delivered;
     marked_ += std::min(marked, ack.delivered);
-    if (path.una < window_end_) {
+    if (una < window_end_) {
         return;
     }
     // RFC 8257 §3.3, steps 6 and 7: alpha = alpha (1 - g) + g M.
@@ -27,7 +27,7 @@ void Dctcp::observe(CongestionWindow&, const AckSummary& ack, const PathView& pa
     alpha_ = std::min(alpha_, kOne);
     acked_ = 0;
     marked_ = 0;
-    window_end_ = path.nxt;
+    window_end_ = nxt;
 }
 
 std::uint32_t Dctcp::threshold_after(CongestionEvent event, const CongestionWindow& window,

@@ -15,8 +15,8 @@ public:
     static constexpr std::uint32_t kOne = 1u << 20;  ///< alpha is a fraction of this
     static constexpr std::uint32_t kShift = 4;       ///< g, the gain: 1/16 (§4.2)
 
-    /// Counts what was marked; once a window alpha moves (§3.3).
-    void observe(CongestionWindow& window, const AckSummary& ack, const PathView& path);
+    /// Counts what was marked; once a window alpha moves (§3.3, steps 1 to 8: before the reduction, step 9).
+    void note_marks(const AckSummary& ack, Seq64 una, Seq64 nxt);
     static void on_ack(CongestionWindow& window, const AckSummary& ack, const PathView& path) {
         NewReno::on_ack(window, ack, path);
     }

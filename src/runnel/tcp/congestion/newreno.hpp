@@ -13,6 +13,8 @@ struct ControllerKind {
     static constexpr bool kOwnsWindow = false;
     /// Octets a second at which to send; 0: what follows from the window and the round trip.
     [[nodiscard]] static std::uint64_t pacing_rate() { return 0; }
+    /// At every ACK, before anything is reduced: which segments the network has marked. `una`, `nxt`: after the ACK.
+    void note_marks(const AckSummary&, Seq64 /*una*/, Seq64 /*nxt*/) {}
     /// At every ACK, before `on_ack`: for what must be counted also while the window may not grow.
     void observe(CongestionWindow&, const AckSummary&, const PathView&) {}
     /// A retransmission timeout: what was measured of the path before says nothing any more.
