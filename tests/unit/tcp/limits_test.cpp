@@ -29,8 +29,12 @@ TEST(Limits, OfAHost) {
 }
 
 TEST(Limits, OfAReceiver) {
-    EXPECT_EQ(Reassembler::kMaxRanges, 512u);
-    EXPECT_EQ(Reassembler::kMaxPieces, 8192u);
+    EXPECT_EQ(Reassembler::kMaxRanges, 32'768u);
+    EXPECT_EQ(Reassembler::kMaxPieces, 65'536u);
+    EXPECT_EQ(Reassembler::kShort, 256u);
+    EXPECT_EQ(Reassembler::kMaxShortRanges, 512u);
+    EXPECT_EQ(Reassembler::kMaxShortPieces, 8192u);
+    EXPECT_EQ(Reassembler::kMaxTouched, 770u);
     EXPECT_EQ(Reassembler::kMaxPinned, 67'108'864u);
     EXPECT_EQ(Reassembler::kReserveShift, 3u);
     EXPECT_EQ(ReceiveBuffer::kMaxSize, 1'073'741'824u);

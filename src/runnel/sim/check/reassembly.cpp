@@ -7,6 +7,12 @@ namespace runnel::sim::check {
 namespace {
 /// More ranges than these are walked in sweeps alone.
 constexpr std::size_t kCheap = 16;
+
+/// Only so many ranges may be short; the first one may have become so while its octets went to the reader.
+std::size_t most_ranges(std::size_t octets) {
+    using tcp::Reassembler;
+    return Reassembler::kMaxShortRanges + 1 + octets / Reassembler::kShort;
+}
 }  // namespace
 
 void reassembly(const Look& look) {
@@ -15,7 +21,8 @@ void reassembly(const Look& look) {
         return;
     }
     const std::size_t ranges = held.ranges();
-    if (ranges > tcp::Reassembler::kMaxRanges || held.pinned() > tcp::Reassembler::kMaxPinned) {
+    if (ranges > std::min(tcp::Reassembler::kMaxRanges, most_ranges(held.bytes())) ||
+        held.pinned() > tcp::Reassembler::kMaxPinned) {
         return look.fails(Check::reassembly, "more is held than the limit",
                           {{"ranges", ranges}, {"pinned", held.pinned()}});
     }

@@ -5,10 +5,10 @@
 namespace runnel::sim::check {
 
 namespace {
-/// A few passes over the longest lists: splitting stops at kMaxRecords, ranges at kMaxRanges; every pass is
-/// over one of them, and a segment has at most four SACK blocks.
+/// A few passes over the longest lists: splitting stops at kMaxRecords, a segment touches at most kMaxTouched
+/// ranges; every pass is over one of them, and a segment has at most four SACK blocks.
 constexpr std::uint64_t kMostNodes =
-    4 * (tcp::RetransmissionQueue::kMaxRecords + tcp::Reassembler::kMaxRanges);
+    4 * (tcp::RetransmissionQueue::kMaxRecords + tcp::Reassembler::kMaxTouched);
 /// A packet's octets are copied into the reassembler, and from there to the reader's buffer; so are, once, those
 /// that were waiting for them.
 constexpr std::uint64_t kMostOctets = 4 * 65'536;

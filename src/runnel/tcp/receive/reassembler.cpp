@@ -3,8 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
+#include <memory>
+#include <span>
+#include <vector>
 
 #include <boost/container/small_vector.hpp>
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
 
 #include "runnel/base/check.hpp"
 #include "runnel/base/work.hpp"
@@ -17,6 +23,18 @@ namespace {
 constexpr std::uint32_t kNone = 0xffff'ffff;
 /// From this many octets held on, small payloads are packed into large chunks.
 constexpr std::size_t kPackLargeFrom = 32 * 1024;
+/// A slice may hold a chunk of at most this many times its size. Stricter than for what waits in order: there
+/// can be a whole window of it, and what pins twice its size halves how much of one can be held.
+constexpr std::size_t kMaxHeldPinRatio = 2;
+
+bool must_pack(const Slice& slice) {
+    return must_copy(slice) || slice.chunk().capacity() > kMaxHeldPinRatio * slice.size();
+}
+
+/// What the peer must pay for with octets: see kShort.
+std::uint32_t is_short(std::size_t octets) {
+    return octets < Reassembler::kShort ? 1 : 0;
+}
 
 /// A slice that is held, linked to its neighbours in its range.
 struct Piece {
@@ -33,12 +51,66 @@ struct Chain {
     std::uint32_t last = kNone;
 };
 
+namespace intrusive = boost::intrusive;
+using LinkMode = intrusive::link_mode<intrusive::normal_link>;
+using NumberHook = intrusive::set_base_hook<LinkMode, intrusive::optimize_size<true>>;
+using TimeHook = intrusive::list_base_hook<LinkMode>;
+
 /// Octets without a gap. Ranges neither overlap nor touch.
-struct Range {
+struct Range : NumberHook, TimeHook {
     Seq64 begin;
     Seq64 end;
-    std::uint64_t heard = 0;  ///< when a segment last fell into it, on a clock of segments
     Chain chain;
+};
+static_assert(sizeof(Range) == 64);
+
+struct BeginsBefore {
+    bool operator()(const Range& a, const Range& b) const { return a.begin < b.begin; }
+};
+/// Ranges don't overlap: in the order of their beginnings they are in the order of their ends.
+struct EndsBefore {
+    bool operator()(const Range& range, Seq64 seq) const {
+        ++work.nodes;
+        return range.end < seq;
+    }
+};
+/// Ascending.
+using Ranges =
+    intrusive::set<Range, intrusive::base_hook<NumberHook>, intrusive::compare<BeginsBefore>>;
+using RangeList =
+    intrusive::list<Range, intrusive::base_hook<TimeHook>, intrusive::constant_time_size<false>>;
+
+/// Places for ranges, which stay where they are. Those beyond the first few are kept until all is given up.
+class RangePlaces {
+public:
+    RangePlaces() { add(first_); }
+    RangePlaces(const RangePlaces&) = delete;
+    RangePlaces& operator=(const RangePlaces&) = delete;
+
+    Range& take() {
+        if (free_.empty()) {
+            more_.push_back(std::make_unique<std::array<Range, kBlock>>());
+            add(*more_.back());
+        }
+        Range& range = free_.front();
+        free_.pop_front();
+        return range;
+    }
+    void give_back(Range& range) { free_.push_front(range); }
+
+private:
+    static constexpr std::size_t kFirst = 4;
+    static constexpr std::size_t kBlock = 64;
+
+    void add(std::span<Range> places) {
+        for (Range& range : places) {
+            free_.push_back(range);
+        }
+    }
+
+    std::array<Range, kFirst> first_;
+    std::vector<std::unique_ptr<std::array<Range, kBlock>>> more_;
+    RangeList free_;
 };
 
 /// A chunk into which small payloads of whatever range are copied one behind the other; it goes
@@ -80,43 +152,77 @@ struct PayloadCursor {
 
 // One block of memory holds a connection's usual disorder: a few ranges, pieces and packs.
 struct Reassembler::State {
-    using Gaps = boost::container::static_vector<Chain, kMaxRanges + 1>;
+    using Iterator = Ranges::iterator;
 
-    boost::container::small_vector<Range, 4> ranges;  ///< ascending
+    RangePlaces places;
+    Ranges ranges;
+    RangeList heard;  ///< the same, that into which a segment has fallen last first
     boost::container::small_vector<Piece, 8> pieces;
     boost::container::small_vector<Pack, 2> packs;
+    boost::container::small_vector<Chain, 4> gaps;  ///< what the present segment fills
     std::uint32_t free_piece = kNone;
     std::uint32_t free_pack = kNone;
     std::uint32_t open_pack = kNone;  ///< the one that is being filled
     std::uint32_t live_pieces = 0;
+    std::uint32_t short_pieces = 0;
+    std::uint32_t short_ranges = 0;
     std::size_t bytes = 0;
     std::size_t pinned = 0;
-    std::uint64_t clock = 0;
 
-    [[nodiscard]] std::size_t first_ending_at_or_after(Seq64 seq) const {
-        const auto it = std::partition_point(ranges.begin(), ranges.end(),
-                                             [&](const Range& r) { return r.end < seq; });
-        return static_cast<std::size_t>(it - ranges.begin());
+    [[nodiscard]] Iterator first_ending_at_or_after(Seq64 seq) {
+        // Most segments lie beyond all others: no search for them.
+        if (ranges.empty() || EndsBefore{}(*ranges.rbegin(), seq)) {
+            return ranges.end();
+        }
+        return ranges.lower_bound(seq, EndsBefore{});
+    }
+    /// Whether a range of so many octets may be added.
+    [[nodiscard]] bool has_room(std::size_t octets) const {
+        return ranges.size() < kMaxRanges &&
+               (is_short(octets) == 0 || short_ranges < kMaxShortRanges);
+    }
+    /// Into the sums over all ranges, and out of them before one changes.
+    void count(const Range& range) {
+        const std::size_t octets = distance(range.begin, range.end);
+        bytes += octets;
+        short_ranges += is_short(octets);
+    }
+    void uncount(const Range& range) {
+        const std::size_t octets = distance(range.begin, range.end);
+        bytes -= octets;
+        short_ranges -= is_short(octets);
+    }
+    /// A segment has fallen into it.
+    void hear(Range& range) { heard.splice(heard.begin(), heard, heard.iterator_to(range)); }
+    void forget(Range& range) {
+        ranges.erase(ranges.iterator_to(range));
+        heard.erase(heard.iterator_to(range));
+        places.give_back(range);
     }
     bool add_piece(Slice slice, std::uint32_t pack, std::uint32_t charge, Chain& chain);
-    void drop_piece(std::uint32_t index);
+    void drop_piece(std::uint32_t index, std::size_t octets);
+    void resized(std::size_t from, std::size_t to) {
+        short_pieces += is_short(to);
+        short_pieces -= is_short(from);
+    }
     void drop_chain(Chain chain);
-    void drop_first(Range& range);
-    void drop_last(Range& range);
+    void drop_first(Range& range, std::size_t octets);
+    void drop_last(Range& range, std::size_t octets);
     bool open_new_pack(BufferPool& pool, std::size_t max_pinned);
     void close_pack(std::uint32_t index);
     bool hold_copy(BufferPool& pool, Bytes bytes, std::size_t max_pinned, Chain& chain);
     bool hold(BufferPool& pool, PayloadCursor& payload, std::size_t count, std::size_t max_pinned,
               Chain& chain);
-    bool hold_gaps(BufferPool& pool, Seq64 seq, Seq64 end, std::size_t first, std::size_t last,
-                   const SliceList& payload, std::size_t max_pinned, Gaps& gaps);
+    bool hold_gaps(BufferPool& pool, Seq64 seq, Seq64 end, Iterator first, Iterator last,
+                   const SliceList& payload, std::size_t max_pinned);
     void join(Chain& front, Chain back);
-    void merge(Seq64 seq, Seq64 end, std::size_t first, std::size_t last, const Gaps& gaps);
+    void merge(Seq64 seq, Seq64 end, Iterator first, Iterator last);
 };
 
 bool Reassembler::State::add_piece(Slice slice, std::uint32_t pack, std::uint32_t charge,
                                    Chain& chain) {
-    if (live_pieces == kMaxPieces) {
+    const std::uint32_t is_one_short = is_short(slice.size());
+    if (live_pieces == kMaxPieces || (is_one_short != 0 && short_pieces >= kMaxShortPieces)) {
         return false;
     }
     std::uint32_t index = free_piece;
@@ -134,6 +240,7 @@ bool Reassembler::State::add_piece(Slice slice, std::uint32_t pack, std::uint32_
     }
     chain.last = index;
     ++live_pieces;
+    short_pieces += is_one_short;
     pinned += charge;
     if (pack != kNone) {
         ++packs[pack].pieces;
@@ -141,8 +248,8 @@ bool Reassembler::State::add_piece(Slice slice, std::uint32_t pack, std::uint32_
     return true;
 }
 
-/// Frees a piece; its neighbours' links are the caller's.
-void Reassembler::State::drop_piece(std::uint32_t index) {
+/// Frees a piece of `octets`, which may have been moved out of it; its neighbours' links are the caller's.
+void Reassembler::State::drop_piece(std::uint32_t index, std::size_t octets) {
     Piece& piece = pieces[index];
     pinned -= piece.charge;
     const std::uint32_t pack = piece.pack;
@@ -150,6 +257,7 @@ void Reassembler::State::drop_piece(std::uint32_t index) {
     piece.next = free_piece;
     free_piece = index;
     --live_pieces;
+    short_pieces -= is_short(octets);
     if (pack != kNone && --packs[pack].pieces == 0) {
         close_pack(pack);
     }
@@ -159,21 +267,21 @@ void Reassembler::State::drop_chain(Chain chain) {
     while (chain.first != kNone) {
         ++work.nodes;
         const std::uint32_t next = pieces[chain.first].next;
-        drop_piece(chain.first);
+        drop_piece(chain.first, pieces[chain.first].slice.size());
         chain.first = next;
     }
 }
 
-void Reassembler::State::drop_first(Range& range) {
+void Reassembler::State::drop_first(Range& range, std::size_t octets) {
     const std::uint32_t next = pieces[range.chain.first].next;
-    drop_piece(range.chain.first);
+    drop_piece(range.chain.first, octets);
     range.chain.first = next;
     (next == kNone ? range.chain.last : pieces[next].previous) = kNone;
 }
 
-void Reassembler::State::drop_last(Range& range) {
+void Reassembler::State::drop_last(Range& range, std::size_t octets) {
     const std::uint32_t previous = pieces[range.chain.last].previous;
-    drop_piece(range.chain.last);
+    drop_piece(range.chain.last, octets);
     range.chain.last = previous;
     (previous == kNone ? range.chain.first : pieces[previous].next) = kNone;
 }
@@ -229,7 +337,9 @@ bool Reassembler::State::hold_copy(BufferPool& pool, Bytes source, std::size_t m
         std::memcpy(pack.chunk.data() + pack.used, source.data(), count);
         // A chain is made in one go: where its last piece lies in this pack, it lies at its end.
         if (chain.last != kNone && pieces[chain.last].pack == open_pack) {
-            pieces[chain.last].slice.extend(count);
+            Slice& last = pieces[chain.last].slice;
+            resized(last.size(), last.size() + count);
+            last.extend(count);
             pack.used += static_cast<std::uint32_t>(count);
             source = source.subspan(count);
             continue;
@@ -253,7 +363,7 @@ bool Reassembler::State::hold(BufferPool& pool, PayloadCursor& payload, std::siz
     while (count > 0) {
         Slice part = payload.next(count);
         count -= part.size();
-        if (must_copy(part)) {
+        if (must_pack(part)) {
             if (!hold_copy(pool, part.bytes(), max_pinned, chain)) {
                 return false;
             }
@@ -269,9 +379,10 @@ bool Reassembler::State::hold(BufferPool& pool, PayloadCursor& payload, std::siz
 
 /// Takes those octets of [seq, end) that lie between and around the ranges [first, last): a chain
 /// for each gap, in order. When one can't be had, all that were had are dropped.
-bool Reassembler::State::hold_gaps(BufferPool& pool, Seq64 seq, Seq64 end, std::size_t first,
-                                   std::size_t last, const SliceList& payload,
-                                   std::size_t max_pinned, Gaps& gaps) {
+bool Reassembler::State::hold_gaps(BufferPool& pool, Seq64 seq, Seq64 end, Iterator first,
+                                   Iterator last, const SliceList& payload,
+                                   std::size_t max_pinned) {
+    gaps.clear();
     PayloadCursor cursor{payload};
     Seq64 at = seq;
     const auto take_until = [&](Seq64 gap_end) {
@@ -284,11 +395,11 @@ bool Reassembler::State::hold_gaps(BufferPool& pool, Seq64 seq, Seq64 end, std::
         return hold(pool, cursor, count, max_pinned, gaps.back());
     };
     bool held = true;
-    for (std::size_t i = first; i < last && held; ++i) {
+    for (Iterator range = first; range != last && held; ++range) {
         ++work.nodes;
-        held = take_until(std::min(ranges[i].begin, end));
-        if (held && ranges[i].end > at) {
-            const Seq64 behind = std::min(ranges[i].end, end);
+        held = take_until(std::min(range->begin, end));
+        if (held && range->end > at) {
+            const Seq64 behind = std::min(range->end, end);
             cursor.skip(distance(at, behind));
             at = behind;
         }
@@ -312,9 +423,10 @@ void Reassembler::State::join(Chain& front, Chain back) {
     Piece& b = pieces[back.first];
     if (a.pack == b.pack && a.slice.chunk() == b.slice.chunk() &&
         a.slice.begin() + a.slice.size() == b.slice.begin()) {
+        resized(a.slice.size(), a.slice.size() + b.slice.size());
         a.slice.extend(b.slice.size());
         const std::uint32_t behind = b.next;
-        drop_piece(back.first);
+        drop_piece(back.first, b.slice.size());
         if (behind == kNone) {
             return;
         }
@@ -326,35 +438,41 @@ void Reassembler::State::join(Chain& front, Chain back) {
 }
 
 /// Makes one range of the ranges [first, last), which [seq, end) overlaps or touches, and the new
-/// chains.
-void Reassembler::State::merge(Seq64 seq, Seq64 end, std::size_t first, std::size_t last,
-                               const Gaps& gaps) {
-    Range merged{seq, end, ++clock, {}};
+/// chains in `gaps`.
+void Reassembler::State::merge(Seq64 seq, Seq64 end, Iterator first, Iterator last) {
+    Chain chain;
+    Seq64 begin = seq;
     Seq64 at = seq;
     auto gap = gaps.begin();
-    for (std::size_t i = first; i < last; ++i) {
+    for (Iterator range = first; range != last; ++range) {
         ++work.nodes;
-        const Range& range = ranges[i];
-        if (range.begin > at) {
-            join(merged.chain, *gap++);
+        if (range->begin > at) {
+            join(chain, *gap++);
         }
-        join(merged.chain, range.chain);
-        at = range.end;
-        bytes -= distance(range.begin, range.end);
+        join(chain, range->chain);
+        begin = std::min(begin, range->begin);
+        at = range->end;
+        uncount(*range);
     }
     if (at < end) {
-        join(merged.chain, *gap);
+        join(chain, *gap);
     }
     if (first == last) {
-        ranges.insert(ranges.begin() + static_cast<std::ptrdiff_t>(first), merged);
+        Range& fresh = places.take();
+        fresh.begin = begin;
+        first = ranges.insert_before(last, fresh);
+        heard.push_front(fresh);
     } else {
-        merged.begin = std::min(seq, ranges[first].begin);
-        merged.end = std::max(end, at);
-        ranges[first] = merged;
-        ranges.erase(ranges.begin() + static_cast<std::ptrdiff_t>(first) + 1,
-                     ranges.begin() + static_cast<std::ptrdiff_t>(last));
+        for (Iterator range = std::next(first); range != last;) {
+            Range& swallowed = *range++;
+            forget(swallowed);
+        }
+        hear(*first);
     }
-    bytes += distance(merged.begin, merged.end);
+    first->begin = begin;
+    first->end = std::max(end, at);
+    first->chain = chain;
+    count(*first);
 }
 
 Reassembler::Reassembler() = default;
@@ -377,28 +495,26 @@ InsertResult Reassembler::insert(BufferPool& pool, Seq64 seq, SliceList&& payloa
     }
     State& s = *state_;
     // The ranges [first, last) overlap or touch the segment.
-    const std::size_t first = s.first_ending_at_or_after(seq);
-    std::size_t last = first;
-    while (last < s.ranges.size() && s.ranges[last].begin <= end) {
+    const State::Iterator first = s.first_ending_at_or_after(seq);
+    State::Iterator last = first;
+    while (last != s.ranges.end() && last->begin <= end) {
         ++work.nodes;
         ++last;
     }
-    if (first < last && s.ranges[first].begin <= seq && s.ranges[first].end >= end) {
-        s.ranges[first].heard = ++s.clock;
+    if (first != last && first->begin <= seq && first->end >= end) {
+        s.hear(*first);
         return InsertResult::duplicate;
     }
-    const bool one_more = first == last && s.ranges.size() >= kMaxRanges;
+    const bool crowded = first == last && !s.has_room(length);
     const bool reserved =
         pool.bytes_in_use() + length > pool.limit() - (pool.limit() >> kReserveShift);
-    State::Gaps gaps;
-    if (one_more || reserved ||
-        !s.hold_gaps(pool, seq, end, first, last, payload, max_pinned, gaps)) {
+    if (crowded || reserved || !s.hold_gaps(pool, seq, end, first, last, payload, max_pinned)) {
         if (s.ranges.empty()) {
             state_.reset();
         }
         return InsertResult::no_room;
     }
-    s.merge(seq, end, first, last, gaps);
+    s.merge(seq, end, first, last);
     payload.clear();
     return InsertResult::inserted;
 }
@@ -406,7 +522,7 @@ InsertResult Reassembler::insert(BufferPool& pool, Seq64 seq, SliceList&& payloa
 Slice* Reassembler::front_at(Seq64 rcv_nxt) {
     while (state_ != nullptr) {
         State& s = *state_;
-        Range& range = s.ranges.front();
+        Range& range = *s.ranges.begin();
         if (range.begin > rcv_nxt) {
             return nullptr;
         }
@@ -417,9 +533,11 @@ Slice* Reassembler::front_at(Seq64 rcv_nxt) {
         // Octets that arrived again in order meanwhile.
         const std::size_t stale = distance(range.begin, rcv_nxt);
         if (stale < slice.size()) {
+            s.resized(slice.size(), slice.size() - stale);
             slice.remove_prefix(stale);
+            s.uncount(range);
             range.begin += stale;
-            s.bytes -= stale;
+            s.count(range);
         } else {
             pop_front(slice.size());
         }
@@ -430,52 +548,42 @@ Slice* Reassembler::front_at(Seq64 rcv_nxt) {
 /// Removes the first piece, whose `size` octets may have been moved out of it.
 void Reassembler::pop_front(std::size_t size) {
     State& s = *state_;
-    Range& range = s.ranges.front();
+    Range& range = *s.ranges.begin();
+    s.uncount(range);
     range.begin += size;
-    s.bytes -= size;
-    s.drop_first(range);
-    if (range.chain.first == kNone) {
-        s.ranges.erase(s.ranges.begin());
-        if (s.ranges.empty()) {
-            state_.reset();
-        }
+    s.drop_first(range, size);
+    if (range.chain.first != kNone) {
+        s.count(range);
+        return;
+    }
+    s.forget(range);
+    if (s.ranges.empty()) {
+        state_.reset();
     }
 }
 
 void Reassembler::sack_blocks(SackBlocks& out, std::size_t max) const {
     // RFC 2018 §4, 2018-M3: the block heard of last comes first; 2018-M6: and none that is not held.
     max = std::min(max, out.capacity());
-    if (state_ == nullptr || out.size() >= max) {
+    if (state_ == nullptr) {
         return;
     }
     // RFC 2018 §4: first the block with the segment that made us send this ACK, then those most
     // recently reported, which is the order in which segments last fell into them.
-    boost::container::static_vector<const Range*, 4> newest;
-    const std::size_t room = max - out.size();
-    for (const Range& range : state_->ranges) {
-        ++work.nodes;
-        if (newest.size() == room) {
-            if (range.heard < newest.back()->heard) {
-                continue;
-            }
-            newest.pop_back();
+    for (const Range& range : state_->heard) {
+        if (out.size() >= max) {
+            break;
         }
-        const auto at = std::find_if(newest.begin(), newest.end(), [&](const Range* other) {
-            return other->heard < range.heard;
-        });
-        newest.insert(at, &range);
-    }
-    for (const Range* range : newest) {
-        out.push_back({range->begin.wire(), range->end.wire()});
+        ++work.nodes;
+        out.push_back({range.begin.wire(), range.end.wire()});
     }
 }
 
 Reassembler::Part Reassembler::first_held(Seq64 begin, Seq64 end) const {
     if (state_ != nullptr && begin < end) {
-        const std::size_t i = state_->first_ending_at_or_after(begin + 1);
-        if (i < state_->ranges.size() && state_->ranges[i].begin < end) {
-            const Range& range = state_->ranges[i];
-            return {std::max(begin, range.begin), std::min(end, range.end)};
+        const State::Iterator range = state_->first_ending_at_or_after(begin + 1);
+        if (range != state_->ranges.end() && range->begin < end) {
+            return {std::max(begin, range->begin), std::min(end, range->end)};
         }
     }
     return {begin, begin};
@@ -485,17 +593,19 @@ std::size_t Reassembler::prune(std::size_t max_pinned) {
     std::size_t dropped = 0;
     while (state_ != nullptr && state_->pinned > max_pinned) {
         State& s = *state_;
-        Range& range = s.ranges.back();
+        Range& range = *s.ranges.rbegin();
         const std::size_t size = s.pieces[range.chain.last].slice.size();
-        s.drop_last(range);
+        s.uncount(range);
         range.end = range.end - size;
-        s.bytes -= size;
+        s.drop_last(range, size);
         dropped += size;
-        if (range.chain.first == kNone) {
-            s.ranges.pop_back();
-            if (s.ranges.empty()) {
-                state_.reset();
-            }
+        if (range.chain.first != kNone) {
+            s.count(range);
+            continue;
+        }
+        s.forget(range);
+        if (s.ranges.empty()) {
+            state_.reset();
         }
     }
     return dropped;
@@ -511,7 +621,7 @@ std::size_t Reassembler::ranges() const {
     return state_ == nullptr ? 0 : state_->ranges.size();
 }
 Seq64 Reassembler::highest() const {
-    return state_ == nullptr ? Seq64{} : state_->ranges.back().end;
+    return state_ == nullptr ? Seq64{} : state_->ranges.rbegin()->end;
 }
 void Reassembler::clear() {
     state_.reset();

@@ -1,6 +1,11 @@
 // Octets that have arrived beyond a gap (RFC 9293 §3.10.7.4, SHLD-31: held, not dropped) and the
-// SACK blocks that tell of them (RFC 2018 §4). All is bounded: ranges, pieces, memory held, work
-// for a segment. Of octets that arrive twice the first are kept.
+// SACK blocks that tell of them (RFC 2018 §4). Of octets that arrive twice the first are kept.
+//
+// All is bounded: ranges, pieces, memory held, work for a segment. There is room for the window of a long fat
+// path (64 MB of full-sized segments, each second one lost), as what is thrown away here looks like congestion
+// to the sender. Who sends tiny segments doesn't get that room: a range or piece costs us some memory however
+// little it holds (some 100 bytes), so of those below kShort octets there are only few, and all others bring
+// more than twice as many octets as they cost.
 #pragma once
 
 #include <cstddef>
@@ -28,11 +33,17 @@ class Reassembler {
 public:
     using SackBlocks = boost::container::static_vector<SackBlock, 4>;
 
-    /// Most disjoint ranges; a segment beyond them gets no_room. Also the bound of the work for a
-    /// segment.
-    static constexpr std::size_t kMaxRanges = 512;
+    /// Most disjoint ranges; a segment beyond them gets no_room.
+    static constexpr std::size_t kMaxRanges = 32'768;
     /// Most pieces (slices) over all ranges.
-    static constexpr std::size_t kMaxPieces = 8192;
+    static constexpr std::size_t kMaxPieces = 65'536;
+    /// Ranges and pieces of fewer octets are short; so many of each may be added.
+    static constexpr std::size_t kShort = 256;
+    static constexpr std::size_t kMaxShortRanges = 512;
+    static constexpr std::size_t kMaxShortPieces = 8192;
+    /// Most ranges that a segment of 64 KB can touch (the last two are those it only overlaps in part): what
+    /// bounds the work for it, beside searches.
+    static constexpr std::size_t kMaxTouched = kMaxShortRanges + 65'536 / kShort + 2;
     /// Most memory held, in bytes, unless the caller gives a lower limit.
     static constexpr std::size_t kMaxPinned = std::size_t{64} << 20;
     /// Out-of-order octets leave this part of the pool (one in 2^n) to octets in order.
