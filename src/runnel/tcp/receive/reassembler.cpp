@@ -83,33 +83,32 @@ using RangeList =
 /// Places for ranges, which stay where they are. Those beyond the first few are kept until all is given up.
 class RangePlaces {
 public:
-    RangePlaces() { add(first_); }
+    RangePlaces() = default;
     RangePlaces(const RangePlaces&) = delete;
     RangePlaces& operator=(const RangePlaces&) = delete;
 
     Range& take() {
-        if (free_.empty()) {
-            more_.push_back(std::make_unique<std::array<Range, kBlock>>());
-            add(*more_.back());
+        if (!free_.empty()) {
+            Range& range = free_.front();
+            free_.pop_front();
+            return range;
         }
-        Range& range = free_.front();
-        free_.pop_front();
+        if (unused_.empty()) {
+            more_.push_back(std::make_unique<Block>());
+            unused_ = *more_.back();
+        }
+        Range& range = unused_.front();
+        unused_ = unused_.subspan(1);
         return range;
     }
     void give_back(Range& range) { free_.push_front(range); }
 
 private:
-    static constexpr std::size_t kFirst = 4;
-    static constexpr std::size_t kBlock = 64;
+    using Block = std::array<Range, 64>;
 
-    void add(std::span<Range> places) {
-        for (Range& range : places) {
-            free_.push_back(range);
-        }
-    }
-
-    std::array<Range, kFirst> first_;
-    std::vector<std::unique_ptr<std::array<Range, kBlock>>> more_;
+    std::array<Range, 4> first_;
+    std::vector<std::unique_ptr<Block>> more_;
+    std::span<Range> unused_ = first_;  ///< of the block that was made last
     RangeList free_;
 };
 
