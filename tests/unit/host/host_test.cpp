@@ -263,8 +263,16 @@ TEST_P(HostTest, APortUnreachableRefusesAConnectionThatOpens) {
         machine.host.tcp().connect({ours(), 0}, {theirs(), 80}, 1500, {}, machine.now);
     machine.run();
     const std::vector<std::byte> sent = machine.sent.at(0);
-    machine.receive(v4 ? icmp_about(sent, theirs(), ours(), 3, 3, 0)
-                       : icmp_about(sent, theirs(), ours(), 1, 4, 0));
+    const auto unreachable = [&](Bytes quoted) {
+        return v4 ? icmp_about(quoted, theirs(), ours(), 3, 3, 0)
+                  : icmp_about(quoted, theirs(), ours(), 1, 4, 0);
+    };
+    // Somebody who guesses the ports but not the sequence number (RFC 5927 §4.1).
+    std::vector<std::byte> forged = sent;
+    forged[(v4 ? 20U : 40U) + 4] ^= std::byte{0x40};
+    machine.receive(unreachable(forged));
+    EXPECT_EQ(machine.host.tcp().status(*connection)->state, tcp::State::syn_sent);
+    machine.receive(unreachable(sent));
     EXPECT_EQ(machine.host.tcp().take_error(*connection), Errc::connection_refused);
     machine.host.tcp().close(*connection, machine.now);
 }
