@@ -63,6 +63,10 @@ bool sends_data(const Event& event) {
     return event.kind == EventKind::transmitted && event.tcb != nullptr &&
            event.packet->payload_size > 0;
 }
+bool receives_data(const Event& event) {
+    return event.kind == EventKind::delivered && event.tcb != nullptr &&
+           event.packet->payload_size > 0;
+}
 /// A bare ACK of a connection that has been going on for a while.
 bool sends_ack(const Event& event) {
     return event.kind == EventKind::transmitted && event.tcb != nullptr && event.number > 40 &&
@@ -464,6 +468,24 @@ std::vector<Plant> state_plants() {
     return plants;
 }
 
+std::vector<Plant> timestamp_plants() {
+    std::vector<Plant> plants;
+    plants.push_back({Check::paws,
+                      "TS.Recent runs ahead of what has been heard",
+                      bulk(50'000),
+                      {},
+                      each([](tcp::Tcb& tcb, Instant) { tcb.options.ts_recent += 1; })});
+    plants.push_back({Check::paws,
+                      "a segment an hour old is taken",
+                      bulk(50'000),
+                      [](Saboteur&, Simulation&, const Event& event) {
+                          if (receives_data(event) && event.packet->tcp.options.timestamps) {
+                              spoil(*event.packet).tcp.options.timestamps->value -= 3'600'000;
+                          }
+                      },
+                      {}});
+    return plants;
+}
 std::vector<Plant> resource_plants() {
     std::vector<Plant> plants;
     plants.push_back({Check::cwnd_bounds,
@@ -527,8 +549,9 @@ std::vector<Plant> resource_plants() {
 
 std::vector<Plant> all_plants() {
     std::vector<Plant> all;
-    for (auto plants : {wire_plants(), answer_plants(), mark_plants(), reaction_plants(),
-                        flight_plants(), timer_plants(), state_plants(), resource_plants()}) {
+    for (auto plants :
+         {wire_plants(), answer_plants(), mark_plants(), reaction_plants(), flight_plants(),
+          timer_plants(), state_plants(), timestamp_plants(), resource_plants()}) {
         for (Plant& plant : plants) {
             all.push_back(std::move(plant));
         }

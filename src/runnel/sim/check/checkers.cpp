@@ -1,6 +1,7 @@
 #include "runnel/sim/check/checkers.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace runnel::sim {
 
@@ -19,11 +20,13 @@ FourTuple reversed_of(const FourTuple& tuple) {
     return {tuple.remote, tuple.local};
 }
 
-/// Whether the connection has heard of the event.
-bool was_taken(const FlightRecorder& recorder, const Event& event) {
+/// Whether the connection has heard of the event; with `decision`: and said that.
+bool was_taken(const FlightRecorder& recorder, const Event& event,
+               std::optional<Decision> decision = {}) {
     for (std::uint64_t number = event.first_record; number != event.end_record; ++number) {
         const EventRecord* record = recorder.find(number);
-        if (record != nullptr && record->connection == event.connection) {
+        if (record != nullptr && record->connection == event.connection &&
+            (!decision || record->decision == *decision)) {
             return true;
         }
     }
@@ -58,7 +61,8 @@ void add_repeated(Shadow& shadow, tcp::Seq64 begin, tcp::Seq64 end) {
 }
 
 /// What the next look is compared with.
-void remember(Shadow& shadow, const tcp::Tcb& tcb) {
+void remember(Shadow& shadow, const tcp::Tcb& tcb, Instant local) {
+    check::paws_remember(shadow, tcb, local);
     shadow.una = tcb.snd.una;
     shadow.smoothed = tcb.rtt.smoothed();
     shadow.variation = tcb.rtt.variation();
@@ -90,7 +94,8 @@ std::array<std::uint64_t, kChecks> Checkers::asked() const {
     set(t.sent, {Check::offered_window, Check::right_edge, Check::acks_advance, Check::one_fin,
                  Check::sack_truth, Check::ecn});
     set(t.arrived, {Check::ecn_reaction});
-    set(t.looks + t.arrived, {Check::send_order, Check::rto_bounds, Check::delayed_ack});
+    set(t.looks + t.arrived,
+        {Check::send_order, Check::rto_bounds, Check::delayed_ack, Check::paws});
     set(t.looks, {Check::loss_timer, Check::persist_timer, Check::owned_deadline, Check::reassembly,
                   Check::cwnd_bounds, Check::cubic_window, Check::bbr_bounds, Check::pipe});
     set(t.timeouts, {Check::timeout_progress});
@@ -364,12 +369,15 @@ void Checkers::on_delivered(Simulation& run, const Event& event) {
     check::flight_arrived(one, event.tcb->snd.una, packet);
     hear_of_marks(look, one, packet);
     check::ecn_reaction(look, packet);
+    const FlightRecorder& recorder = run.host(event.host).recorder();
+    check::paws(look, packet, was_taken(recorder, event),
+                was_taken(recorder, event, Decision::tcp_drop_paws));
     const std::uint32_t mss = event.tcb->send_mss(look.config);
     one.mss = event.tcb->snd.una > one.una || one.mss == 0 ? mss : std::min(one.mss, mss);
     check::send_order(look);
     check::karn(look, packet, one.una);
     check::delayed_ack_begins(look);
-    remember(one, *event.tcb);
+    remember(one, *event.tcb, event.local);
     forget_repeated(one);
 }
 
@@ -437,6 +445,7 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
     if (tcb == nullptr || !one.known) {
         return;
     }
+    one.paws.refused = one.paws.refused || view.refused;
     if (view.refused && tcb->snd.nxt > one.highest) {
         // Sent, as the connection sees it, and lost on the spot.
         check::flight_sent(one, one.highest, tcb->snd.nxt, run.local_now(host), false);
@@ -456,8 +465,9 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
     check::bbr_bounds(look);
     check::pipe(look);
     check::reduction(look);
+    check::paws_at_rest(look);
     one.new_data = false;
-    remember(one, *tcb);
+    remember(one, *tcb, run.local_now(host));
 }
 
 void Checkers::on_settled(Simulation& run, NodeId host) {

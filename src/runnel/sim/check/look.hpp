@@ -59,6 +59,11 @@ void ecn_sent(const Look& look, const Packet& sent);
 void ecn_heard(const Look& look, std::uint64_t marked_segments, std::uint64_t marked_octets);
 /// After a packet has arrived: an echo of a mark makes the sender reduce, once for a window of data.
 void ecn_reaction(const Look& look, const Packet& arrived);
+/// After a packet has arrived: it was dropped exactly if it is too old. `taken`: the connection has heard of it.
+void paws(const Look& look, const Packet& arrived, bool taken, bool dropped);
+/// Nothing has arrived since: nothing may have changed.
+void paws_at_rest(const Look& look);
+void paws_remember(Shadow& shadow, const tcp::Tcb& tcb, Instant local);
 /// Karn's rule, after a packet has arrived: the acknowledgement moved from `before`.
 void karn(const Look& look, const Packet& arrived, tcp::Seq64 before);
 

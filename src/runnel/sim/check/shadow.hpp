@@ -53,6 +53,17 @@ struct ReactionShadow {
     tcp::Seq64 claimed;  ///< the same, as the sender has it
 };
 
+/// What timestamps and numbers stood at before the packet at hand.
+struct PawsShadow {
+    bool agreed = false;  ///< on timestamps, by both SYNs
+    bool refused =
+        false;  ///< an ACK may have been lost on the spot, so that the wire has not seen it
+    std::uint32_t recent = 0;
+    Instant since;       ///< when the recent one came, or was heard again
+    tcp::Seq64 nxt;      ///< RCV.NXT
+    tcp::Seq64 highest;  ///< the end of what waits behind a gap; 0: nothing
+};
+
 struct Shadow {
     std::uint64_t handle = 0;  ///< packed ConnectionHandle; 0: none yet
     FourTuple tuple;
@@ -99,6 +110,7 @@ struct Shadow {
     CubicShadow cubic;
     FlightShadow flight;
     ReactionShadow reaction;
+    PawsShadow paws;
 };
 
 }  // namespace runnel::sim::check
