@@ -17,6 +17,7 @@ struct Rounds {
         path.una = una;
         path.nxt = nxt;
         path.window_limited = true;
+        path.paced = paced;
         return path;
     }
     void ack(std::uint32_t segments, Duration rtt) {
@@ -31,6 +32,19 @@ struct Rounds {
         }
         nxt = una + window.segments;
     }
+    void acks(int count, Duration rtt) {
+        for (int i = 0; i < count; ++i) {
+            ack(1, rtt);
+        }
+    }
+    /// Something sent `beyond` SND.UNA is sacked.
+    void sack(std::uint64_t beyond, Duration rtt) {
+        AckSummary summary;
+        summary.delivered = 1;
+        summary.rtt = rtt;
+        summary.first_original = una + beyond;
+        cubic.observe(window, summary, view());
+    }
     /// Every ACK of one round has the same RTT.
     void round(Duration rtt) {
         const Seq64 end = round_end;
@@ -41,6 +55,7 @@ struct Rounds {
 
     Cubic cubic{true};
     CongestionWindow window;
+    bool paced = false;
     Instant now{seconds(1).ns};
     Seq64 una{1000};
     Seq64 nxt{1010};
@@ -141,6 +156,97 @@ TEST(HyStart, AnAckForAllThatWasOutIsNoPause) {
     path.round(milliseconds(40));
     path.cubic.on_restart(path.window, path.now, milliseconds(40));
     path.round(milliseconds(46));
+    EXPECT_TRUE(path.cubic.hystart().conservative());
+}
+
+/// Paced: a window leaves over the whole round, so that the rise shows in its middle, not at its beginning.
+struct Paced : Rounds {
+    Paced() { paced = true; }
+};
+
+TEST(HyStartPaced, ARiseWithinTheRoundCounts) {
+    Paced path;
+    path.round(milliseconds(40));
+    path.acks(5, milliseconds(40));
+    path.acks(7, milliseconds(46));
+    EXPECT_FALSE(path.cubic.hystart().conservative());
+    path.acks(1, milliseconds(46));
+    EXPECT_TRUE(path.cubic.hystart().conservative());
+    Rounds bursts;
+    bursts.round(milliseconds(40));
+    bursts.acks(5, milliseconds(40));
+    bursts.acks(14, milliseconds(46));
+    EXPECT_FALSE(bursts.cubic.hystart().conservative()) << "the RFC's least of the round";
+}
+
+TEST(HyStartPaced, EightInARow) {
+    Paced path;
+    path.round(milliseconds(40));
+    path.acks(7, milliseconds(60));
+    path.acks(1, milliseconds(44));
+    path.acks(7, milliseconds(60));
+    EXPECT_FALSE(path.cubic.hystart().conservative()) << "what was held back alone is no queue";
+}
+
+TEST(HyStartPaced, OverOnceWhatWasSentSinceIsAsLate) {
+    Paced path;
+    path.round(milliseconds(40));
+    path.acks(7, milliseconds(46));
+    const Seq64 sent = path.nxt;
+    path.acks(1, milliseconds(46));
+    ASSERT_TRUE(path.cubic.hystart().conservative());
+    const std::uint32_t before = path.window.segments;
+    while (path.una < sent) {
+        path.ack(1, milliseconds(46));
+        ASSERT_TRUE(path.window.in_slow_start()) << "all this had left before";
+    }
+    EXPECT_GE(path.window.segments, before + before / 8 - 1);
+    EXPECT_LE(path.window.segments, before + before / 8 + 1) << "CSS_GROWTH_DIVISOR";
+    path.acks(7, milliseconds(50));
+    EXPECT_TRUE(path.window.in_slow_start());
+    path.acks(1, milliseconds(50));
+    EXPECT_FALSE(path.window.in_slow_start());
+    EXPECT_LE(path.window.threshold, path.window.segments);
+}
+
+TEST(HyStartPaced, WhatHadLeftBeforeTakesNothingBack) {
+    Paced path;
+    path.round(milliseconds(40));
+    path.acks(7, milliseconds(46));
+    const Seq64 sent = path.nxt;
+    path.acks(1, milliseconds(46));
+    while (path.una < sent) {
+        path.ack(1, milliseconds(40));  // the queue empties between two windows
+    }
+    EXPECT_TRUE(path.cubic.hystart().conservative());
+    path.acks(7, milliseconds(40));
+    EXPECT_TRUE(path.cubic.hystart().conservative());
+    path.acks(1, milliseconds(40));
+    EXPECT_FALSE(path.cubic.hystart().conservative()) << "but what followed does";
+    EXPECT_TRUE(path.window.in_slow_start());
+}
+
+TEST(HyStartPaced, ARoundIsOverThoughAGapHoldsUpTheAcknowledgements) {
+    Paced path;
+    path.round(milliseconds(40));
+    path.acks(8, milliseconds(40));
+    const std::uint64_t next = path.round_end.value - path.una.value;
+    path.sack(next - 1, milliseconds(40));
+    path.sack(next, milliseconds(44));  // one of the next round arrives: this one is over, with 40 ms
+    for (int i = 0; i < 8; ++i) {
+        path.sack(next + 1, milliseconds(44));
+    }
+    const std::uint64_t after = path.nxt.value - path.una.value - 1;
+    path.nxt += 10;
+    path.sack(after, milliseconds(44));
+    path.sack(after + 1, milliseconds(44));  // and that one, with 44 ms
+    for (int i = 0; i < 8; ++i) {
+        path.sack(after + 2, milliseconds(48));
+    }
+    EXPECT_FALSE(path.cubic.hystart().conservative()) << "an eighth more than 44 ms, not than 40";
+    for (int i = 0; i < 8; ++i) {
+        path.sack(after + 2, microseconds(49'600));
+    }
     EXPECT_TRUE(path.cubic.hystart().conservative());
 }
 

@@ -65,7 +65,7 @@ void Cubic::on_ack(CongestionWindow& window, const AckSummary& ack, const PathVi
     std::uint32_t acked = ack.segments_acked;
     if (window.in_slow_start()) {
         if (hystart_.on() && window.threshold >= kUnknownThreshold) {
-            hystart_.grow(window, acked);
+            hystart_.grow(window, acked, path.paced);
             return;
         }
         acked = window.grow_slow_start(acked);
