@@ -232,7 +232,8 @@ TEST(HyStartPaced, ARoundIsOverThoughAGapHoldsUpTheAcknowledgements) {
     path.acks(8, milliseconds(40));
     const std::uint64_t next = path.round_end.value - path.una.value;
     path.sack(next - 1, milliseconds(40));
-    path.sack(next, milliseconds(44));  // one of the next round arrives: this one is over, with 40 ms
+    path.sack(next,
+              milliseconds(44));  // one of the next round arrives: this one is over, with 40 ms
     for (int i = 0; i < 8; ++i) {
         path.sack(next + 1, milliseconds(44));
     }
