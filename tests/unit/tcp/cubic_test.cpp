@@ -29,7 +29,7 @@ struct Path {
     void ack(std::uint32_t segments) {
         AckSummary summary;
         summary.segments_acked = segments;
-        summary.rtt = rtt;
+        summary.rtt = rtt + queue;
         cubic.observe(window, summary, view());
         cubic.on_ack(window, summary, view());
     }
@@ -56,6 +56,7 @@ struct Path {
     Cubic cubic;
     CongestionWindow window;
     Duration rtt;
+    Duration queue = {};
     Instant now{seconds(1000).ns};
 };
 
@@ -165,6 +166,17 @@ TEST(Cubic, BeforeTheFirstLossFivePercentARoundTrip) {
     path.window.threshold = 200;
     path.run(milliseconds(20));
     EXPECT_NEAR(path.window.segments, 210, 2);
+}
+
+TEST(Cubic, BeforeTheFirstLossTheCurveAloneWhereAQueueStands) {  // RFC 9438 §4.10
+    Path path(200, milliseconds(80));
+    path.window.threshold = 200;
+    path.queue = milliseconds(10);
+    path.run(milliseconds(240));
+    EXPECT_NEAR(path.window.segments, 202, 2);
+    path.queue = milliseconds(9);  // less than an eighth
+    path.run(milliseconds(80));
+    EXPECT_GE(path.window.segments, 209u) << "the line is not full: slow start was left too early";
 }
 
 TEST(Cubic, ATimeoutForgetsTheCurve) {  // RFC 9438 §4.8

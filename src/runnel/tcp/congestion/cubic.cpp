@@ -22,6 +22,17 @@ std::uint64_t in_units(Duration time) {
                         : mul_div(static_cast<std::uint64_t>(time.ns), Cubic::kUnit, 1'000'000'000);
 }
 
+/// A queue stands, as HyStart++ would see it: the line is full.
+bool shows_queue(const AckSummary& ack, const PathView& path) {
+    if (ack.rtt.ns == 0 || path.min_rtt.ns == 0) {
+        return false;
+    }
+    const Duration rise{std::clamp(path.min_rtt.ns / HyStart::kDivisor,
+                                   microseconds(HyStart::kLeastRise).ns,
+                                   microseconds(HyStart::kMostRise).ns)};
+    return ack.rtt >= path.min_rtt + rise;
+}
+
 /// C * (time from the plateau)^3 in segments (RFC 9438 equation 1).
 std::uint32_t curve_height(std::uint64_t from_plateau) {
     const std::uint64_t time = std::min<std::uint64_t>(from_plateau, 1U << 20);
@@ -72,6 +83,10 @@ void Cubic::on_ack(CongestionWindow& window, const AckSummary& ack, const PathVi
     }
     if (acked > 0) {
         update_count(window, acked, path);
+        if (curve_.w_max == 0 && !shows_queue(ack, path)) {
+            // Linux; RFC 9438 §4.10 has the curve alone, which would take minutes where slow start was left too early.
+            count_ = std::min(count_, kFirstCount);
+        }
         window.grow_by_credit(count_, acked);
     }
 }
@@ -99,9 +114,6 @@ void Cubic::read_curve(const CongestionWindow& window, const PathView& path) {
         before ? curve_.origin - std::min(height, curve_.origin) : curve_.origin + height;
     count_ = target > window.segments ? window.segments / (target - window.segments)
                                       : 100 * window.segments;
-    if (curve_.w_max == 0) {
-        count_ = std::min(count_, kFirstCount);
-    }
 }
 
 void Cubic::be_friendly(const CongestionWindow& window) {
