@@ -34,6 +34,7 @@ constexpr int kSocketBuffer = 8 << 20;
 constexpr std::uint32_t kRing = 20'000;
 /// Share of the packets that may be late, and of the time that the wire may be away, in a run that counts.
 constexpr double kTolerated = 0.03;
+constexpr Duration kPatience = seconds(5);  ///< for the first packet
 
 struct Options {
     std::vector<std::string> flows{"kernel-kernel:cubic"};
@@ -168,7 +169,8 @@ private:
     Duration tolerance_;
     RealWire wire_;
     std::vector<End> ends_;
-    Instant began_;
+    Instant began_;  ///< until a packet has come: when the wire was set up
+    bool under_way_ = false;
     std::vector<std::uint64_t> at_half_, at_end_;
     double measured_ = 0;  ///< seconds from the half to the end
     double whole_ = 0;
@@ -269,7 +271,8 @@ void Run::make_end(std::size_t flow, unsigned side) {
             need(end.network->fork_inside([&] { return kernel_end(config, *board_, board); }));
     } else {
         config.tcp = runnel_tcp(options_, side == 0 ? config.congestion : "reno");
-        config.capture = side == 0 && flow == 0 ? options_.capture : "";
+        const bool first = flow == 0 && (side == 0 || flows_[flow].from == "kernel");
+        config.capture = first ? options_.capture : "";
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
             die("no socket pair");
@@ -309,6 +312,14 @@ void Run::sample(std::vector<std::uint64_t>& into) const {
 }
 
 bool Run::turn(Instant now) {
+    if (!under_way_) {
+        // How long a process takes to start says nothing about its TCP: time runs from the first packet.
+        if (wire_.counters().read == 0 && now - began_ < kPatience) {
+            return true;
+        }
+        under_way_ = true;
+        began_ = now;
+    }
     const double passed = static_cast<double>((now - began_).ns) / 1e9;
     if (at_half_.empty() && passed >= options_.seconds / 2) {
         sample(at_half_);
@@ -446,7 +457,7 @@ void declare(CLI::App& app, Options& o) {
     app.add_option("--buffer", o.buffer, "bytes that both stacks' buffers may grow to");
     app.add_option("--set", o.settings, "KEY=VALUE, of Runnel's hosts");
     app.add_option("--profile", o.profile, "of Runnel's hosts");
-    app.add_option("--capture", o.capture, "pcapng of the first flow's Runnel sender");
+    app.add_option("--capture", o.capture, "pcapng of the first flow's Runnel end");
     app.add_flag("--fates", o.fates, "what befell the first data packets, a letter each");
 }
 }  // namespace
