@@ -301,11 +301,67 @@ TEST(Bbr, AFewLossesSlowItDownWhereAQueueStands) {  // §5.5.10.3
 TEST(Bbr, AMarkSlowsItDown) {  // §3.7
     Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
     path.run_until(BbrState::probe_cruise, seconds(3));
+    path.run(milliseconds(100));  // of what startup sent none is left
     AckSummary marked;
     marked.ecn_echo = true;
     path.bbr.observe(path.window, marked, path.view());
     path.run(milliseconds(100));
     EXPECT_NE(path.bbr.model()->bw_shortterm(), BbrModel::kInfinity);
+}
+
+TEST(Bbr, NoMarginIsKeptWhereNoQueueStands) {  // unlike §5.6.2
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run_until(BbrState::probe_cruise, seconds(3));
+    path.run(milliseconds(200));
+    EXPECT_EQ(path.bbr.pacing_rate(), path.bbr.model()->bw());
+    EXPECT_GT(path.share(seconds(1)), 0.995);
+    path.base = milliseconds(43);  // others fill it
+    path.run(milliseconds(100));
+    ASSERT_EQ(path.bbr.model()->state(), BbrState::probe_cruise);
+    EXPECT_EQ(path.bbr.pacing_rate(), path.bbr.model()->bw() * 99 / 100);
+}
+
+TEST(Bbr, WhatAProbeHadInFlightSaysNothingOfTheCruise) {  // unlike §5.5.10.3
+    Bottleneck path(10'000'000, milliseconds(40), 400'000);
+    path.run_until(BbrState::drain, seconds(2));
+    EXPECT_GT(path.lost, 0u);
+    for (int i = 0; i < 40; ++i) {
+        path.run(milliseconds(5));
+        EXPECT_EQ(path.bbr.model()->bw_shortterm(), BbrModel::kInfinity) << i;
+    }
+    EXPECT_GT(path.share(seconds(1)), 0.98);
+}
+
+TEST(Bbr, WhatDrainsAQueueDoesNotArriveFaster) {  // unlike §5.5.10.3
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run_until(BbrState::probe_up, seconds(4));
+    path.run_until(BbrState::probe_down, seconds(1));
+    path.run(milliseconds(60));  // what the probe sent has arrived
+    ASSERT_EQ(path.bbr.model()->state(), BbrState::probe_down);
+    path.lose_each = 8;
+    path.run(milliseconds(40));
+    path.lose_each = 0;
+    path.run(milliseconds(200));
+    EXPECT_NE(path.bbr.model()->bw_shortterm(), BbrModel::kInfinity) << "losses there were";
+    EXPECT_GT(path.bbr.model()->bw_shortterm(), path.rate * 95 / 100);
+}
+
+TEST(Bbr, AProbeThatWentTooHighGivesItsHeadroomUp) {  // unlike §5.5.10.2
+    Bottleneck path(10'000'000, milliseconds(40), 400'000);  // a BDP
+    path.run(seconds(4));
+    std::uint64_t most = 0;
+    for (int probes = 0; probes < 4 && !path.recovering; ++probes) {  // some only touch the bound
+        path.run_until(BbrState::probe_up, seconds(4));
+        const std::uint64_t from = path.bbr.model()->cwnd();
+        EXPECT_LE(from, path.bbr.model()->inflight_longterm() * 86 / 100) << "as in the cruise";
+        for (most = 0; path.bbr.model()->state() == BbrState::probe_up; path.run(milliseconds(1))) {
+            most = std::max(most, path.in_flight);
+        }
+        EXPECT_GT(most, from);
+    }
+    ASSERT_TRUE(path.recovering) << "it has grown until something was lost";
+    EXPECT_LE(path.bbr.model()->inflight_longterm(), most * 86 / 100);
+    EXPECT_GE(path.bbr.model()->inflight_longterm(), most * 80 / 100);
 }
 
 TEST(Bbr, AShallowQueueBoundsWhatIsInFlight) {  // §5.5.10.2

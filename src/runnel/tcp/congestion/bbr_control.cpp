@@ -39,9 +39,12 @@ std::uint64_t BbrModel::cwnd_gain() const {
     return state_ == BbrState::probe_rtt ? kProbeRttCwndGain : kCwndGain;
 }
 
-/// §5.6.2: until the pipe has been full the rate only rises.
+/// §5.6.2: until the pipe has been full the rate only rises. The margin is there to keep queues from standing: where the
+/// round trip shows that none does, a cruise with it would leave the path idle for a hundredth of the time.
 void BbrModel::set_pacing_rate(std::uint64_t gain) {
-    const std::uint64_t rate = percent(percent(bw_, gain), 100 - kPacingMargin);
+    const bool level = state_ == BbrState::probe_cruise || state_ == BbrState::probe_refill;
+    const std::uint64_t margin = level && !queued_ ? 0 : kPacingMargin;
+    const std::uint64_t rate = percent(percent(bw_, gain), 100 - margin);
     if (rate > 0 && (full_bw_reached_ || rate > pacing_rate_)) {
         pacing_rate_ = rate;
     }
@@ -62,6 +65,16 @@ std::uint64_t BbrModel::bdp(std::uint64_t gain) const {
 std::uint64_t BbrModel::quantize(std::uint64_t inflight) const {
     inflight = std::max({inflight, 3 * send_quantum(), kMinPipe * mss_});
     return state_ == BbrState::probe_up ? inflight + 2 * mss_ : inflight;
+}
+
+/// What is in flight when the queue is gone: a volume for the round trip and what counts as none above it. Down to the
+/// last octet any delay of a timer, here or there, would find the path idle.
+std::uint64_t BbrModel::drained_inflight(std::uint64_t rate) const {
+    if (min_rtt_.ns <= 0) {
+        return quantize(initial_cwnd_);
+    }
+    const Duration round = min_rtt_ + slack(min_rtt_);
+    return quantize(mul_div(rate, static_cast<std::uint64_t>(round.ns), 1'000'000'000));
 }
 
 std::uint64_t BbrModel::max_inflight() const {
@@ -93,7 +106,7 @@ void BbrModel::bound_cwnd() {
     if (state_ == BbrState::probe_rtt || state_ == BbrState::probe_cruise) {
         cap = headroom_inflight();
     } else if (in_probe_bw()) {
-        cap = inflight_longterm_;
+        cap = state_ == BbrState::probe_down ? inflight_longterm_ : probe_limit_;
     }
     cap = std::max(std::min(cap, inflight_shortterm_), kMinPipe * mss_);
     cwnd_ = std::min({cwnd_, cap, std::uint64_t{kMaxWindowSegments} * mss_});
@@ -138,7 +151,7 @@ void BbrModel::reset_short_term() {
 
 void BbrModel::check_drain_done() {  // §5.3.2
     if (state_ == BbrState::drain &&
-        (now_.inflight <= inflight(100) || round_count_ > drain_start_round_ + 3)) {
+        (now_.inflight <= drained_inflight(bw_) || round_count_ > drain_start_round_ + 3)) {
         start_down(now_.time);
     }
 }
@@ -177,6 +190,7 @@ void BbrModel::start_refill() {
     bw_probe_up_rounds_ = 0;
     bw_probe_up_acked_ = 0;
     prev_probe_precautionary_ = false;
+    probe_limit_ = headroom_inflight();
     ack_phase_ = AckPhase::refilling;
     start_round();
     state_ = BbrState::probe_refill;
@@ -212,6 +226,7 @@ void BbrModel::update_probe_bw() {
         case BbrState::probe_up:
             if (time_to_go_down()) {
                 prev_probe_too_high_ = false;
+                end_probe();
                 start_down(now_.time);
             }
             break;
@@ -239,10 +254,10 @@ bool BbrModel::adapt_long_term() {
         if (inflight_longterm_ == kInfinity) {
             return false;
         }
-        inflight_longterm_ = std::max(inflight_longterm_, now_.rate.tx_in_flight);
         if (state_ == BbrState::probe_up) {
             probe_longterm_upward();
         }
+        inflight_longterm_ = std::max(inflight_longterm_, now_.rate.tx_in_flight);
     }
     return false;
 }
@@ -254,14 +269,14 @@ void BbrModel::raise_longterm_slope() {
 }
 
 void BbrModel::probe_longterm_upward() {
-    if (!now_.window_limited || cwnd_ < inflight_longterm_) {
+    if (!now_.window_limited || cwnd_ < probe_limit_) {
         return;  // it isn't made full use of
     }
     bw_probe_up_acked_ += now_.newly_acked;
     if (bw_probe_up_acked_ >= probe_up_acked_per_inc_) {
         const std::uint64_t delta = bw_probe_up_acked_ / probe_up_acked_per_inc_;
         bw_probe_up_acked_ -= delta * probe_up_acked_per_inc_;
-        inflight_longterm_ += delta * mss_;
+        probe_limit_ += delta * mss_;
     }
     if (round_start_) {
         raise_longterm_slope();
@@ -279,14 +294,7 @@ bool BbrModel::time_to_probe() {
 }
 
 bool BbrModel::time_to_cruise() const {
-    if (now_.inflight > headroom_inflight()) {
-        return false;
-    }
-    const std::uint64_t pipe =
-        min_rtt_.ns <= 0
-            ? initial_cwnd_
-            : mul_div(max_bw(), static_cast<std::uint64_t>(min_rtt_.ns), 1'000'000'000);
-    return now_.inflight <= quantize(pipe);
+    return now_.inflight <= std::min(headroom_inflight(), drained_inflight(max_bw()));
 }
 
 bool BbrModel::time_to_go_down() {
@@ -295,7 +303,7 @@ bool BbrModel::time_to_go_down() {
         prev_probe_precautionary_ = true;
         return true;
     }
-    if (now_.window_limited && cwnd_ >= inflight_longterm_) {
+    if (now_.window_limited && cwnd_ >= probe_limit_) {
         reset_full_bw();  // not the path, the bound limits
         full_bw_ = now_.delivery_rate;
         return false;

@@ -97,6 +97,7 @@ void BbrModel::on_ack(const AckSummary& ack, const PathView& path) {
     if (now_.lossy) {
         handle_losses(ack);
     }
+    probe_in_flight_ -= std::min(probe_in_flight_, now_.newly_acked + now_.newly_lost);
     if (ack.octets_delivered == 0) {
         bound_cwnd();
         return;
@@ -108,11 +109,15 @@ void BbrModel::on_ack(const AckSummary& ack, const PathView& path) {
     check_full_bw();
     check_startup_high_loss();
     if (state_ == BbrState::startup && full_bw_reached_) {
+        end_probe();
         state_ = BbrState::drain;
         drain_start_round_ = round_count_;
     }
     check_drain_done();
     update_probe_bw();
+    if (state_ == BbrState::probe_down) {
+        drained_until_ = now_.delivered + now_.inflight;
+    }
     update_min_rtt();
     check_probe_rtt();
     if (loss_round_start_) {  // AdvanceLatestDeliverySignals
@@ -259,7 +264,10 @@ void BbrModel::adapt_lower_bounds() {
         if (inflight_shortterm_ == kInfinity) {
             inflight_shortterm_ = cwnd_;
         }
-        bw_shortterm_ = std::max(bw_latest_, percent(bw_shortterm_, kBeta));
+        // What was sent at nine tenths, to drain a queue, did not arrive faster: that tells of us, not of the path.
+        const std::uint64_t gain = losses_from_ < drained_until_ ? kDownPacingGain : 100;
+        const std::uint64_t sustained = mul_div(bw_latest_, 100, gain);
+        bw_shortterm_ = std::max(sustained, percent(bw_shortterm_, kBeta));
         inflight_shortterm_ = std::max(inflight_latest_, percent(inflight_shortterm_, kBeta));
     }
     forget_losses();
@@ -331,7 +339,7 @@ void BbrModel::check_startup_high_loss() {
 }
 
 /// §5.3.4.3, UpdateMinRTT. §5.3.4.2: what low rates show by the way needs no ProbeRTT; here a round trip as short as the
-/// least one does too, but for a thirty-second of it, or what it takes to send a quantum, which is part of each.
+/// least one does too, but for the slack.
 void BbrModel::update_min_rtt() {
     probe_rtt_expired_ = now_.time > probe_rtt_min_stamp_ + kProbeRttInterval;
     if (now_.rtt.ns > 0 &&
@@ -339,8 +347,7 @@ void BbrModel::update_min_rtt() {
         probe_rtt_min_delay_ = now_.rtt;
         probe_rtt_min_stamp_ = now_.time;
     } else if (now_.rtt.ns > 0 &&
-               now_.rtt - probe_rtt_min_delay_ <=
-                   std::max(Duration{probe_rtt_min_delay_.ns / 32}, quantum_time())) {
+               now_.rtt - probe_rtt_min_delay_ <= slack(probe_rtt_min_delay_)) {
         probe_rtt_min_stamp_ = now_.time;
     }
     const bool expired = now_.time > min_rtt_stamp_ + kMinRttFilter;
@@ -349,23 +356,31 @@ void BbrModel::update_min_rtt() {
         min_rtt_ = probe_rtt_min_delay_;
         min_rtt_stamp_ = probe_rtt_min_stamp_;
     }
+    if (now_.rtt.ns > 0) {
+        queued_ = now_.rtt - min_rtt_ > slack(min_rtt_);
+    }
 }
 
-/// How long the path's bottleneck takes for what is sent at once.
-Duration BbrModel::quantum_time() const {
+/// What a round trip may be longer than the least without a queue that counts: a thirty-second of it, or what the path's
+/// bottleneck takes for what is sent at once, which is part of each.
+Duration BbrModel::slack(Duration least) const {
     const std::uint64_t ns = max_bw() == 0 ? 0 : mul_div(send_quantum(), 1'000'000'000, max_bw());
-    return {static_cast<std::int64_t>(std::min<std::uint64_t>(ns, 1'000'000'000))};
+    const Duration quantum{static_cast<std::int64_t>(std::min<std::uint64_t>(ns, 1'000'000'000))};
+    return std::max(Duration{least.ns / 32}, quantum);
 }
 
 void BbrModel::note_loss() {
+    if (!loss_in_round_ && !recovering_) {
+        // Else the episode goes on: what an undo needs was saved when it began.
+        save_cwnd();
+        save_upon_loss();
+    }
+    if (probe_in_flight_ > 0) {
+        return;
+    }
     if (!loss_in_round_) {
         loss_round_delivered_ = now_.delivered;
         losses_from_ = now_.delivered;
-        if (!recovering_) {
-            // Else the episode goes on: what an undo needs was saved when it began.
-            save_cwnd();
-            save_upon_loss();
-        }
     }
     loss_in_round_ = true;
     lost_in_round_ += now_.newly_lost;
@@ -414,14 +429,25 @@ void BbrModel::handle_losses(const AckSummary& ack) {
     }
 }
 
+/// The bandwidth has been probed: what is lost of what is in flight now has had its answer.
+void BbrModel::end_probe() {
+    probe_in_flight_ = now_.inflight;
+    forget_losses();
+}
+
 void BbrModel::handle_too_high(std::uint64_t tx_in_flight, bool app_limited) {
     prev_probe_too_high_ = true;
     bw_probe_sample_ = false;  // once a probe
     if (!app_limited) {
-        inflight_longterm_ = std::max(tx_in_flight, percent(target_inflight(), kBeta));
+        // The draft takes what was in flight as it is, so that who had more keeps it. Here all give the headroom up for
+        // good, but for what fills the path with headroom left, and then grow alike: so flows come to equal shares.
+        const std::uint64_t less = percent(tx_in_flight, 100 - kHeadroom);
+        const std::uint64_t full = std::min(tx_in_flight, bdp(kFullWithHeadroom));
+        inflight_longterm_ = std::max({less, full, percent(target_inflight(), kBeta)});
     }
     if (state_ == BbrState::probe_up) {
         undo_ = Undo::probe_up;
+        end_probe();
         start_down(now_.time);
     }
 }

@@ -50,6 +50,7 @@ public:
     static constexpr std::uint64_t kLossThresh = 2;    ///< percent
     static constexpr std::uint64_t kBeta = 70;
     static constexpr std::uint64_t kHeadroom = 15;
+    static constexpr std::uint64_t kFullWithHeadroom = 118;  ///< less the headroom, a BDP
     static constexpr std::uint64_t kMinPipe = 4;  ///< segments
     static constexpr std::uint32_t kStartupFullLosses = 6;
     static constexpr Duration kMinRttFilter = seconds(10);
@@ -117,10 +118,11 @@ private:
     void check_full_bw();
     void check_startup_high_loss();
     void update_min_rtt();
-    [[nodiscard]] Duration quantum_time() const;
+    [[nodiscard]] Duration slack(Duration least) const;
     void note_loss();
     void handle_losses(const AckSummary& ack);
     [[nodiscard]] bool too_high(std::uint64_t lost, std::uint64_t tx_in_flight) const;
+    void end_probe();
     void handle_too_high(std::uint64_t tx_in_flight, bool app_limited);
     void save_cwnd();
     void save_upon_loss();
@@ -136,7 +138,7 @@ private:
     [[nodiscard]] std::uint64_t bdp(std::uint64_t gain) const;
     [[nodiscard]] std::uint64_t send_quantum() const;
     [[nodiscard]] std::uint64_t quantize(std::uint64_t inflight) const;
-    [[nodiscard]] std::uint64_t inflight(std::uint64_t gain) const { return quantize(bdp(gain)); }
+    [[nodiscard]] std::uint64_t drained_inflight(std::uint64_t rate) const;
     [[nodiscard]] std::uint64_t probe_rtt_cwnd() const;
     [[nodiscard]] std::uint64_t headroom_inflight() const;
     [[nodiscard]] std::uint64_t target_inflight() const { return std::min(bdp(100), cwnd_); }
@@ -194,14 +196,17 @@ private:
     std::uint64_t lost_in_round_ = 0;   ///< octets since
     Duration least_rtt_in_round_ = {};  ///< since; 0: no sample
     std::uint64_t drain_start_round_ = 0;
+    std::uint64_t drained_until_ = 0;  ///< all delivered when the last that was sent in ProbeBW_DOWN has arrived
     std::uint64_t app_limited_from_ = kInfinity;  ///< samples of what was sent between these are
     std::uint64_t app_limited_until_ = 0;         ///< limited by ourselves
     // Has the pipe been filled?
     std::uint64_t full_bw_ = 0;
     // Probing
+    std::uint64_t probe_limit_ = kInfinity;  ///< of what is in flight while bandwidth is probed: begins as in the cruise
     std::uint64_t probe_up_acked_per_inc_ = kInfinity;
     std::uint64_t bw_probe_up_acked_ = 0;
     std::uint64_t rounds_since_probe_up_ = 0;
+    std::uint64_t probe_in_flight_ = 0;  ///< of what was sent until the last probe (or startup) ended
     Duration bw_probe_wait_;
     Instant cycle_stamp_;
     Instant probe_rtt_done_ = Instant::never();  ///< never: not yet drained
@@ -230,6 +235,7 @@ private:
     bool probe_rtt_round_done_ = false;
     bool idle_restart_ = false;
     bool recovering_ = false;
+    bool queued_ = false;  ///< as the newest round trip has it
 };
 
 }  // namespace runnel::tcp
