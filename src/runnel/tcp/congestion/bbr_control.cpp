@@ -277,6 +277,7 @@ void BbrModel::probe_longterm_upward() {
         const std::uint64_t delta = bw_probe_up_acked_ / probe_up_acked_per_inc_;
         bw_probe_up_acked_ -= delta * probe_up_acked_per_inc_;
         probe_limit_ += delta * mss_;
+        inflight_longterm_ = std::max(inflight_longterm_, probe_limit_);
     }
     if (round_start_) {
         raise_longterm_slope();
