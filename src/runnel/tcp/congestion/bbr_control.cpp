@@ -106,7 +106,8 @@ void BbrModel::bound_cwnd() {
     if (state_ == BbrState::probe_rtt || state_ == BbrState::probe_cruise) {
         cap = headroom_inflight();
     } else if (in_probe_bw()) {
-        cap = state_ == BbrState::probe_down ? inflight_longterm_ : probe_limit_;
+        cap = state_ == BbrState::probe_down ? inflight_longterm_
+                                             : std::min(probe_limit_, inflight_longterm_);
     }
     cap = std::max(std::min(cap, inflight_shortterm_), kMinPipe * mss_);
     cwnd_ = std::min({cwnd_, cap, std::uint64_t{kMaxWindowSegments} * mss_});

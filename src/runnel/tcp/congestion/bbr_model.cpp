@@ -444,7 +444,6 @@ void BbrModel::handle_too_high(std::uint64_t tx_in_flight, bool app_limited) {
         const std::uint64_t less = percent(tx_in_flight, 100 - kHeadroom);
         const std::uint64_t full = std::min(tx_in_flight, bdp(kFullWithHeadroom));
         inflight_longterm_ = std::max({less, full, percent(target_inflight(), kBeta)});
-        probe_limit_ = std::min(probe_limit_, inflight_longterm_);
     }
     if (state_ == BbrState::probe_up) {
         undo_ = Undo::probe_up;
