@@ -322,7 +322,7 @@ TEST(Bbr, NoMarginIsKeptWhereNoQueueStands) {  // unlike §5.6.2
 }
 
 TEST(Bbr, WhatAProbeHadInFlightSaysNothingOfTheCruise) {  // unlike §5.5.10.3
-    Bottleneck path(10'000'000, milliseconds(40), 400'000);
+    Bottleneck path(10'000'000, milliseconds(40), 100'000);
     path.run_until(BbrState::drain, seconds(2));
     EXPECT_GT(path.lost, 0u);
     for (int i = 0; i < 40; ++i) {
@@ -336,7 +336,7 @@ TEST(Bbr, WhatDrainsAQueueDoesNotArriveFaster) {  // unlike §5.5.10.3
     Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
     path.run_until(BbrState::probe_up, seconds(4));
     path.run_until(BbrState::probe_down, seconds(1));
-    path.run(milliseconds(60));  // what the probe sent has arrived
+    path.run(milliseconds(120));  // what the probe sent has arrived
     ASSERT_EQ(path.bbr.model()->state(), BbrState::probe_down);
     path.lose_each = 8;
     path.run(milliseconds(40));
