@@ -346,7 +346,7 @@ TEST(Bbr, WhatDrainsAQueueDoesNotArriveFaster) {  // unlike §5.5.10.3
     EXPECT_GT(path.bbr.model()->bw_shortterm(), path.rate * 95 / 100);
 }
 
-TEST(Bbr, AProbeThatWentTooHighGivesItsHeadroomUp) {  // unlike §5.5.10.2
+TEST(Bbr, AProbeThatWentTooHighGivesItsHeadroomUp) {         // unlike §5.5.10.2
     Bottleneck path(10'000'000, milliseconds(40), 200'000);  // half a BDP
     path.run(seconds(4));
     std::uint64_t most = 0;

@@ -346,8 +346,7 @@ void BbrModel::update_min_rtt() {
         (probe_rtt_min_delay_.ns == 0 || now_.rtt < probe_rtt_min_delay_ || probe_rtt_expired_)) {
         probe_rtt_min_delay_ = now_.rtt;
         probe_rtt_min_stamp_ = now_.time;
-    } else if (now_.rtt.ns > 0 &&
-               now_.rtt - probe_rtt_min_delay_ <= slack(probe_rtt_min_delay_)) {
+    } else if (now_.rtt.ns > 0 && now_.rtt - probe_rtt_min_delay_ <= slack(probe_rtt_min_delay_)) {
         probe_rtt_min_stamp_ = now_.time;
     }
     const bool expired = now_.time > min_rtt_stamp_ + kMinRttFilter;

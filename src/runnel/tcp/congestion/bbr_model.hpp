@@ -51,7 +51,7 @@ public:
     static constexpr std::uint64_t kBeta = 70;
     static constexpr std::uint64_t kHeadroom = 15;
     static constexpr std::uint64_t kFullWithHeadroom = 118;  ///< less the headroom, a BDP
-    static constexpr std::uint64_t kMinPipe = 4;  ///< segments
+    static constexpr std::uint64_t kMinPipe = 4;             ///< segments
     static constexpr std::uint32_t kStartupFullLosses = 6;
     static constexpr Duration kMinRttFilter = seconds(10);
     static constexpr Duration kProbeRttInterval = seconds(5);
@@ -196,17 +196,20 @@ private:
     std::uint64_t lost_in_round_ = 0;   ///< octets since
     Duration least_rtt_in_round_ = {};  ///< since; 0: no sample
     std::uint64_t drain_start_round_ = 0;
-    std::uint64_t drained_until_ = 0;  ///< all delivered when the last that was sent in ProbeBW_DOWN has arrived
+    std::uint64_t drained_until_ =
+        0;  ///< all delivered when the last that was sent in ProbeBW_DOWN has arrived
     std::uint64_t app_limited_from_ = kInfinity;  ///< samples of what was sent between these are
     std::uint64_t app_limited_until_ = 0;         ///< limited by ourselves
     // Has the pipe been filled?
     std::uint64_t full_bw_ = 0;
     // Probing
-    std::uint64_t probe_limit_ = kInfinity;  ///< of what is in flight while bandwidth is probed: begins as in the cruise
+    std::uint64_t probe_limit_ =
+        kInfinity;  ///< of what is in flight while bandwidth is probed: begins as in the cruise
     std::uint64_t probe_up_acked_per_inc_ = kInfinity;
     std::uint64_t bw_probe_up_acked_ = 0;
     std::uint64_t rounds_since_probe_up_ = 0;
-    std::uint64_t probe_in_flight_ = 0;  ///< of what was sent until the last probe (or startup) ended
+    std::uint64_t probe_in_flight_ =
+        0;  ///< of what was sent until the last probe (or startup) ended
     Duration bw_probe_wait_;
     Instant cycle_stamp_;
     Instant probe_rtt_done_ = Instant::never();  ///< never: not yet drained
