@@ -325,7 +325,7 @@ std::vector<Plant> flight_plants() {
                       {},
                       spoil_once([](tcp::RetransmissionQueue& queue, Instant now) {
                           const auto length = queue.back().length();
-                          queue.probed(std::min<std::uint64_t>(length, 1'000), now, {});
+                          queue.probed(std::min<std::uint64_t>(length, 1'000), 1'000, now, {});
                       })});
     return plants;
 }

@@ -180,6 +180,7 @@ void BbrModel::on_undo() {
 void BbrModel::on_restart(Instant now) {
     idle_restart_ = true;
     extra_acked_start_ = now;
+    extra_acked_delivered_ = 0;  // what came before the pause did not come in it
     if (in_probe_bw()) {
         set_pacing_rate(100);
     } else if (state_ == BbrState::probe_rtt) {

@@ -187,11 +187,12 @@ void note_data_sent(Tcb& tcb, const Plan& plan, const RateStamp& rate, Effects& 
 bool note_sent_again(Tcb& tcb, const Plan& plan, std::uint32_t segments, const RateStamp& rate,
                      Effects& effects) {
     const std::uint64_t numbers = plan.length + (plan.fin ? 1U : 0U);
+    const auto size = static_cast<std::uint16_t>(std::min(plan.mss, 65'535U));
     bool first = false;
     if (plan.probe) {
-        tcb.retransmission.probed(numbers, effects.now, rate);
+        // The size may have grown since it was sent first: where this is too much for the path, it must be told apart.
+        tcb.retransmission.probed(numbers, size, effects.now, rate);
     } else {
-        const auto size = static_cast<std::uint16_t>(std::min(plan.mss, 65'535U));
         first = tcb.retransmission.retransmitted(numbers, size, effects.now, rate);
         tcb.recovery.frto = tcb.recovery.frto == Frto::probing ? Frto::off : tcb.recovery.frto;
     }

@@ -425,14 +425,15 @@ bool RetransmissionQueue::retransmitted(std::uint64_t length, std::uint16_t segm
     return i == 0;
 }
 
-void RetransmissionQueue::probed(std::uint64_t length, Instant now, const RateStamp& rate) {
+void RetransmissionQueue::probed(std::uint64_t length, std::uint16_t segment_size, Instant now,
+                                 const RateStamp& rate) {
     RUNNEL_CHECK(!empty() && travels(back()));
     if (length < back().length()) {
         (void)split(size() - 1, back().end - length);
     }
     const std::size_t i = size() - 1;
     unlink(order_[i]);
-    sent_again(i, record(i).segment_size, now, rate);
+    sent_again(i, segment_size, now, rate);
 }
 
 void RetransmissionQueue::clear() {

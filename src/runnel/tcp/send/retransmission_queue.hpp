@@ -132,7 +132,8 @@ public:
                        const RateStamp& rate);
     /// The last segment of all, which is neither sacked nor lost, goes out again to make the peer answer (RFC 8985
     /// §7.3). `length`: as much of its end.
-    void probed(std::uint64_t length, Instant now, const RateStamp& rate);
+    void probed(std::uint64_t length, std::uint16_t segment_size, Instant now,
+                const RateStamp& rate);
     void clear();
     /// The same as the buffers': storage is kept until the connection is quiet.
     [[nodiscard]] bool holds_idle_storage() const { return empty() && order_.capacity() > 0; }
