@@ -29,7 +29,8 @@ TEST(Scenarios, ThatFailedOnce) {
         2'342'072,                        // the checker of CUBIC: several ACKs at one instant
         2'040'002,                        // EcnStory.ATailLossProbeDoesNotEndTheReduction
         6'058'914, 6'033'144,             // BBR: segments got smaller while it probed
-        299'571,                          // a tail-loss probe longer than what it repeats was too large for the path
+        6'959,    // the checker of PAWS: an ACK that a mark in the same batch let out
+        299'571,  // a tail-loss probe longer than what it repeats was too large for the path
     };
     sim::RunMemory memory;
     for (const std::uint64_t seed : seeds) {

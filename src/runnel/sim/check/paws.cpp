@@ -47,8 +47,11 @@ void follow_recent(const Look& look, const Packet& arrived, bool dropped) {
     PawsShadow& seen = look.seen.paws;
     const std::uint32_t claimed = look.tcb.options.ts_recent;
     const tcp::Seq64 begin = tcp::unwrap(arrived.tcp.seq, seen.nxt);
-    // Before the first, the SYN counts as acknowledged.
-    const bool acknowledged = begin <= look.seen.acked || !look.seen.ack_sent || seen.refused;
+    // Before the first, the SYN counts as acknowledged. A mark in the same batch makes an ACK of what came before it
+    // leave at once, which the wire has yet to see: up to RCV.NXT the connection's own word counts.
+    const bool unseen = begin <= seen.nxt && begin <= look.tcb.rcv.last_ack_sent;
+    const bool acknowledged =
+        begin <= look.seen.acked || !look.seen.ack_sent || seen.refused || unseen;
     const bool may =
         arrived.tcp.options.timestamps && !arrived.tcp.flags.rst() && !dropped && acknowledged;
     // In order, and into an open window: nothing else can speak against it.
