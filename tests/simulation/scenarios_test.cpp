@@ -29,8 +29,11 @@ TEST(Scenarios, ThatFailedOnce) {
         2'342'072,                        // the checker of CUBIC: several ACKs at one instant
         2'040'002,                        // EcnStory.ATailLossProbeDoesNotEndTheReduction
         6'058'914, 6'033'144,             // BBR: segments got smaller while it probed
-        6'959,    // the checker of PAWS: an ACK that a mark in the same batch let out
-        299'571,  // a tail-loss probe longer than what it repeats was too large for the path
+        6'959,      // the checker of PAWS: an ACK that a mark in the same batch let out
+        299'571,    // a tail-loss probe longer than what it repeats was too large for the path
+        7'419'959,  // CUBIC: slow start left at a window of one
+        7'774'334, 7'827'617,  // the checker of CUBIC: all that was out at once; segments that are resized
+        7'969'564,  // the checker of what is in flight: a path that was too small for a while
     };
     sim::RunMemory memory;
     for (const std::uint64_t seed : seeds) {

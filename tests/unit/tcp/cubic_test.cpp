@@ -179,6 +179,24 @@ TEST(Cubic, BeforeTheFirstLossTheCurveAloneWhereAQueueStands) {  // RFC 9438 §4
     EXPECT_GE(path.window.segments, 209u) << "the line is not full: slow start was left too early";
 }
 
+TEST(Cubic, SlowStartLeavesAThresholdOfTwoAtLeast) {  // RFC 5681 §3.1, as after a loss
+    Path path(1, milliseconds(80), true);
+    const std::uint32_t unknown = path.window.threshold;
+    for (std::uint64_t i = 1; i < 100 && path.window.threshold == unknown; ++i) {
+        if (i < 20) {  // others fill it, a sixth more each round trip
+            path.queue = path.queue + Duration{(path.rtt + path.queue).ns / 6};
+        }
+        PathView view = path.view();
+        view.paced = true;
+        view.una = {i * 1000};
+        view.nxt = {(i + 1) * 1000};
+        AckSummary summary;
+        summary.rtt = path.rtt + path.queue;
+        path.cubic.observe(path.window, summary, view);
+    }
+    EXPECT_EQ(path.window.threshold, 2u);
+}
+
 TEST(Cubic, ATimeoutForgetsTheCurve) {  // RFC 9438 §4.8
     Path path(100, milliseconds(100));
     path.window.threshold = 100;

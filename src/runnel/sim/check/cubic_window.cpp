@@ -50,10 +50,15 @@ void cubic_window(const Look& look) {
     const Duration round_trip = look.tcb.rtt.min_rtt();
     // The curve is read once a millisecond, as Linux does: what a shorter round trip makes of a step from between is
     // nobody's rule.
-    if (controller.control() != tcp::CongestionControl::cubic || round_trip < milliseconds(1)) {
+    // Nor is a curve in segments whose size is being sought.
+    const bool resized = look.tcb.mtu_search != nullptr && look.tcb.mtu_search->searching;
+    if (controller.control() != tcp::CongestionControl::cubic || round_trip < milliseconds(1) ||
+        resized) {
         seen = {};
         return;
     }
+    const std::uint32_t out = std::max(seen.out, look.tcb.retransmission.segments_out());
+    seen.out = look.tcb.retransmission.segments_out();
     const bool repairing =
         state != tcp::RecoveryState::open && state != tcp::RecoveryState::disorder;
     // A reduction that leaves the least threshold where it was; recovery after CWR is none.
@@ -64,7 +69,7 @@ void cubic_window(const Look& look) {
         state == tcp::RecoveryState::loss) {
         // After an undo or a timeout the plateau lies where only the controller knows.
         seen.peak = 0;
-    } else if (!repairing && look.tcb.retransmission.segments_out() > 2 * window) {
+    } else if (!repairing && out > 2 * window) {
         // What was sent before the reduction may be acknowledged all at once, and each of it counts.
         seen.peak = 0;
     } else if (threshold < seen.threshold || begins) {

@@ -113,13 +113,17 @@ void flight_arrived(Shadow& seen, tcp::Seq64 una, const Packet& arrived) {
     }
 }
 
-void flight(const Look& look) {
-    FlightShadow& seen = look.seen.flight;
+void flight_exempts(const Look& look) {
     const tcp::Tcb& tcb = look.tcb;
     if (tcb.recovery.state == tcp::RecoveryState::loss || tcb.mtu_search != nullptr ||
         tcb.fast_open != nullptr) {
-        seen.exempt = look.seen.highest;
+        look.seen.flight.exempt = look.seen.highest;
     }
+}
+
+void flight(const Look& look) {
+    FlightShadow& seen = look.seen.flight;
+    const tcp::Tcb& tcb = look.tcb;
     if (seen.unknown) {
         return;
     }

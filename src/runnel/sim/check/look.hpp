@@ -45,6 +45,8 @@ void bbr_bounds(const Look& look);
 void pipe(const Look& look);
 /// The same with the wire's word for what is on its way; called by `pipe`.
 void flight(const Look& look);
+/// Before `flight`, at every look: what timeouts and paths too small for it have taken back.
+void flight_exempts(const Look& look);
 /// Notes where the threshold has fallen.
 void reduction(const Look& look);
 

@@ -56,6 +56,7 @@ void pipe(const Look& look) {
         return look.fails(Check::pipe, "more counts as acknowledged than any ACK has said",
                           {{"SND.UNA", tcb.snd.una.value}, {"wire", seen.peer_acked.value}});
     }
+    flight_exempts(look);
     if (look.sweep || tcb.retransmission.size() <= kCheap) {
         recount(look);
         flight(look);

@@ -26,6 +26,7 @@ struct CubicShadow {
     Instant since;           ///< when the reduction was over, on the host's clock
     tcp::Seq64 point;        ///< until which it repairs
     std::uint32_t undone = 0;
+    std::uint32_t out = 0;  ///< segments, at the last look
     bool repairing = false;
 };
 

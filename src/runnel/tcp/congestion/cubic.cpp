@@ -66,7 +66,7 @@ void Cubic::observe(CongestionWindow& window, const AckSummary& ack, const PathV
     // RFC 9406 §4.3: only the first slow start knows no threshold.
     if (hystart_.on() && window.threshold >= kUnknownThreshold && !path.recovering &&
         hystart_.observe(ack, path)) {
-        window.threshold = window.segments;
+        window.threshold = std::max(window.segments, 2U);
         window.credit = 0;
         curve_.prior = window.segments;  // RFC 9438 §4.10
     }
