@@ -486,6 +486,7 @@ std::vector<Plant> timestamp_plants() {
                       {}});
     return plants;
 }
+
 std::vector<Plant> resource_plants() {
     std::vector<Plant> plants;
     plants.push_back({Check::cwnd_bounds,

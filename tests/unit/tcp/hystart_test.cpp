@@ -75,16 +75,12 @@ TEST(HyStart, DoublesWhileTheRoundTripStays) {
 TEST(HyStart, AnEighthMoreAndItIsConservative) {  // §4.2, MIN_RTT_DIVISOR
     Rounds path;
     path.round(milliseconds(40));
-    for (int i = 0; i < 7; ++i) {
-        path.ack(1, milliseconds(45));
-    }
+    path.acks(7, milliseconds(45));
     EXPECT_FALSE(path.cubic.hystart().conservative()) << "N_RTT_SAMPLE are eight";
-    path.ack(1, milliseconds(45));
+    path.acks(1, milliseconds(45));
     EXPECT_TRUE(path.cubic.hystart().conservative());
     const std::uint32_t before = path.window.segments;
-    path.ack(1, milliseconds(45));
-    path.ack(1, milliseconds(45));
-    path.ack(1, milliseconds(45));
+    path.acks(3, milliseconds(45));
     EXPECT_EQ(path.window.segments, before + 1) << "CSS_GROWTH_DIVISOR, with the ACK that began it";
 }
 
@@ -162,6 +158,14 @@ TEST(HyStart, AnAckForAllThatWasOutIsNoPause) {
 /// Paced: a window leaves over the whole round, so that the rise shows in its middle, not at its beginning.
 struct Paced : Rounds {
     Paced() { paced = true; }
+    /// A rise that eight late samples show: what had left by then ends before the number returned.
+    Seq64 rise() {
+        round(milliseconds(40));
+        acks(7, milliseconds(46));
+        const Seq64 sent = nxt;
+        acks(1, milliseconds(46));
+        return sent;
+    }
 };
 
 TEST(HyStartPaced, ARiseWithinTheRoundCounts) {
@@ -190,10 +194,7 @@ TEST(HyStartPaced, EightInARow) {
 
 TEST(HyStartPaced, OverOnceWhatWasSentSinceIsAsLate) {
     Paced path;
-    path.round(milliseconds(40));
-    path.acks(7, milliseconds(46));
-    const Seq64 sent = path.nxt;
-    path.acks(1, milliseconds(46));
+    const Seq64 sent = path.rise();
     ASSERT_TRUE(path.cubic.hystart().conservative());
     const std::uint32_t before = path.window.segments;
     while (path.una < sent) {
@@ -211,10 +212,7 @@ TEST(HyStartPaced, OverOnceWhatWasSentSinceIsAsLate) {
 
 TEST(HyStartPaced, WhatHadLeftBeforeTakesNothingBack) {
     Paced path;
-    path.round(milliseconds(40));
-    path.acks(7, milliseconds(46));
-    const Seq64 sent = path.nxt;
-    path.acks(1, milliseconds(46));
+    const Seq64 sent = path.rise();
     while (path.una < sent) {
         path.ack(1, milliseconds(40));  // the queue empties between two windows
     }

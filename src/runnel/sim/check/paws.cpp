@@ -21,11 +21,7 @@ bool overtaken(const Look& look, tcp::Seq64 begin, std::uint32_t length, bool dr
     if (length == 0) {
         return begin == seen.nxt;
     }
-    const tcp::Reassembler& held = look.tcb.reassembler;
-    const tcp::Seq64 highest = dropped && held.empty() ? tcp::Seq64{}
-                               : dropped               ? held.highest()
-                                                       : seen.highest;
-    return begin + length <= highest;
+    return begin + length <= (dropped ? look.tcb.reassembler.highest() : seen.highest);
 }
 
 bool too_old(const Look& look, const Packet& arrived, bool dropped) {
@@ -116,7 +112,7 @@ void paws_remember(Shadow& shadow, const tcp::Tcb& tcb, Instant local) {
     seen.agreed = agreed;
     seen.recent = tcb.options.ts_recent;
     seen.nxt = tcb.rcv.nxt;
-    seen.highest = tcb.reassembler.empty() ? tcp::Seq64{} : tcb.reassembler.highest();
+    seen.highest = tcb.reassembler.highest();
 }
 
 }  // namespace runnel::sim::check

@@ -2,19 +2,15 @@
 // probing for bandwidth and for the round trip (§5.3.2 to §5.3.4).
 #include <algorithm>
 
-#include "runnel/base/mul_div.hpp"
-#include "runnel/tcp/congestion/bbr_model.hpp"
+#include "runnel/tcp/congestion/bbr_units.hpp"
 
 namespace runnel::tcp {
 
+using bbr::percent;
+using bbr::volume;
+
 namespace {
-
-std::uint64_t percent(std::uint64_t value, std::uint64_t percents) {
-    return value == BbrModel::kInfinity ? value : mul_div(value, percents, 100);
-}
-
 constexpr std::uint64_t kMostQuantum = 64 * 1024;
-
 }  // namespace
 
 // ---- rate and window
@@ -55,10 +51,7 @@ std::uint64_t BbrModel::send_quantum() const {  // §5.6.3
 }
 
 std::uint64_t BbrModel::bdp(std::uint64_t gain) const {
-    if (min_rtt_.ns <= 0) {
-        return initial_cwnd_;
-    }
-    return percent(mul_div(bw_, static_cast<std::uint64_t>(min_rtt_.ns), 1'000'000'000), gain);
+    return min_rtt_.ns <= 0 ? initial_cwnd_ : percent(volume(bw_, min_rtt_), gain);
 }
 
 /// §5.6.4.2: enough for offloads and delayed ACKs, whatever the path.
@@ -70,11 +63,7 @@ std::uint64_t BbrModel::quantize(std::uint64_t inflight) const {
 /// What is in flight when the queue is gone: a volume for the round trip and what counts as none above it. Down to the
 /// last octet any delay of a timer, here or there, would find the path idle.
 std::uint64_t BbrModel::drained_inflight(std::uint64_t rate) const {
-    if (min_rtt_.ns <= 0) {
-        return quantize(initial_cwnd_);
-    }
-    const Duration round = min_rtt_ + slack(min_rtt_);
-    return quantize(mul_div(rate, static_cast<std::uint64_t>(round.ns), 1'000'000'000));
+    return quantize(min_rtt_.ns <= 0 ? initial_cwnd_ : volume(rate, min_rtt_ + slack(min_rtt_)));
 }
 
 std::uint64_t BbrModel::max_inflight() const {

@@ -5,22 +5,18 @@
 #include <algorithm>
 
 #include "runnel/base/mul_div.hpp"
+#include "runnel/tcp/congestion/bbr_units.hpp"
 
 namespace runnel::tcp {
 
-namespace {
+using bbr::percent;
+using bbr::volume;
 
-std::uint64_t percent(std::uint64_t value, std::uint64_t percents) {
-    return value == BbrModel::kInfinity ? value : mul_div(value, percents, 100);
-}
+namespace {
 
 /// Of those without growth: three count as much as one if something else than the path was in the way.
 constexpr std::uint8_t kWholeRound = 3;
 constexpr std::uint8_t kHeldRound = 1;
-
-std::uint64_t volume(std::uint64_t rate, Duration time) {
-    return time.ns <= 0 ? 0 : mul_div(rate, static_cast<std::uint64_t>(time.ns), 1'000'000'000);
-}
 
 }  // namespace
 

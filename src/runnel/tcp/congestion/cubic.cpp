@@ -24,13 +24,8 @@ std::uint64_t in_units(Duration time) {
 
 /// A queue stands, as HyStart++ would see it: the line is full.
 bool shows_queue(const AckSummary& ack, const PathView& path) {
-    if (ack.rtt.ns == 0 || path.min_rtt.ns == 0) {
-        return false;
-    }
-    const Duration rise{std::clamp(path.min_rtt.ns / HyStart::kDivisor,
-                                   microseconds(HyStart::kLeastRise).ns,
-                                   microseconds(HyStart::kMostRise).ns)};
-    return ack.rtt >= path.min_rtt + rise;
+    const std::int64_t least = path.min_rtt.ns;
+    return ack.rtt.ns > 0 && least > 0 && ack.rtt.ns >= least + HyStart::rise(least, 1'000);
 }
 
 /// C * (time from the plateau)^3 in segments (RFC 9438 equation 1).

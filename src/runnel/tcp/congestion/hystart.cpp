@@ -5,9 +5,8 @@
 namespace runnel::tcp {
 
 std::uint32_t HyStart::late_from() const {
-    return last_round_ == kNone
-               ? kNone
-               : last_round_ + std::clamp(last_round_ / kDivisor, kLeastRise, kMostRise);
+    return last_round_ == kNone ? kNone
+                                : last_round_ + static_cast<std::uint32_t>(rise(last_round_, 1));
 }
 
 bool HyStart::rises(std::uint32_t sample, bool paced) {

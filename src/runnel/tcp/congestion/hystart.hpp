@@ -9,6 +9,7 @@
 // quarter are three times the window, which no queue holds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -19,13 +20,19 @@ namespace runnel::tcp {
 
 class HyStart {
 public:
-    static constexpr std::uint32_t kSamples = 8;        ///< N_RTT_SAMPLE
-    static constexpr std::uint32_t kLeastRise = 4'000;  ///< MIN_RTT_THRESH, µs
-    static constexpr std::uint32_t kMostRise = 16'000;  ///< MAX_RTT_THRESH, µs
-    static constexpr std::uint32_t kDivisor = 8;        ///< MIN_RTT_DIVISOR
-    static constexpr std::uint32_t kSlower = 4;         ///< CSS_GROWTH_DIVISOR, as recommended
-    static constexpr std::uint32_t kSlowerPaced = 8;    ///< and where we pace; it is at least 2
-    static constexpr std::uint8_t kRounds = 5;          ///< CSS_ROUNDS
+    static constexpr std::uint32_t kSamples = 8;       ///< N_RTT_SAMPLE
+    static constexpr std::int64_t kLeastRise = 4'000;  ///< MIN_RTT_THRESH, µs
+    static constexpr std::int64_t kMostRise = 16'000;  ///< MAX_RTT_THRESH, µs
+    static constexpr std::int64_t kDivisor = 8;        ///< MIN_RTT_DIVISOR
+    static constexpr std::uint32_t kSlower = 4;        ///< CSS_GROWTH_DIVISOR, as recommended
+    static constexpr std::uint32_t kSlowerPaced = 8;   ///< and where we pace; it is at least 2
+    static constexpr std::uint8_t kRounds = 5;         ///< CSS_ROUNDS
+
+    /// RttThresh of RFC 9406 §4.2: by how much more than `least` a round trip shows a queue. In units of which a microsecond
+    /// has `in_micro`.
+    static constexpr std::int64_t rise(std::int64_t least, std::int64_t in_micro) {
+        return std::clamp(least / kDivisor, kLeastRise * in_micro, kMostRise * in_micro);
+    }
 
     explicit HyStart(bool on) : on_(on) {}
 

@@ -30,10 +30,6 @@ constexpr std::size_t kPackLargeFrom = 32 * 1024;
 /// can be a whole window of it, and what pins twice its size halves how much of one can be held.
 constexpr std::size_t kMaxHeldPinRatio = 2;
 
-bool must_pack(const Slice& slice) {
-    return must_copy(slice) || slice.chunk().capacity() > kMaxHeldPinRatio * slice.size();
-}
-
 /// What the peer must pay for with octets: see kShort.
 std::uint32_t is_short(std::size_t octets) {
     return octets < Reassembler::kShort ? 1 : 0;
@@ -127,6 +123,15 @@ struct Reassembler::State {
         const std::size_t octets = distance(range.begin, range.end);
         bytes -= octets;
         short_ranges -= is_short(octets);
+    }
+    /// The first or last piece has been taken off, after the range was uncounted: it stays, counted anew, or
+    /// goes with its last one.
+    void keep_rest(Range& range) {
+        if (range.chain.first != kNone) {
+            count(range);
+        } else {
+            forget(range);
+        }
     }
     /// A segment has fallen into it.
     void hear(Range& range) { heard.splice(heard.begin(), heard, heard.iterator_to(range)); }
@@ -299,7 +304,7 @@ bool Reassembler::State::hold(BufferPool& pool, PayloadCursor& payload, std::siz
     while (count > 0) {
         Slice part = payload.next(count);
         count -= part.size();
-        if (must_pack(part)) {
+        if (must_copy(part, kMaxHeldPinRatio)) {
             if (!hold_copy(pool, part.bytes(), max_pinned, chain)) {
                 return false;
             }
@@ -488,24 +493,19 @@ void Reassembler::pop_front(std::size_t size) {
     s.uncount(range);
     range.begin += size;
     s.drop_first(range, size);
-    if (range.chain.first != kNone) {
-        s.count(range);
-        return;
-    }
-    s.forget(range);
+    s.keep_rest(range);
     if (s.ranges.empty()) {
         state_.reset();
     }
 }
 
 void Reassembler::sack_blocks(SackBlocks& out, std::size_t max) const {
-    // RFC 2018 §4, 2018-M3: the block heard of last comes first; 2018-M6: and none that is not held.
     max = std::min(max, out.capacity());
     if (state_ == nullptr) {
         return;
     }
-    // RFC 2018 §4: first the block with the segment that made us send this ACK, then those most
-    // recently reported, which is the order in which segments last fell into them.
+    // RFC 2018 §4, 2018-M3: first the block with the segment that made us send this ACK, then those most recently
+    // reported, which is the order in which segments last fell into them; 2018-M6: and none that is not held.
     for (const Range& range : state_->heard) {
         if (out.size() >= max) {
             break;
@@ -535,11 +535,7 @@ std::size_t Reassembler::prune(std::size_t max_pinned) {
         range.end = range.end - size;
         s.drop_last(range, size);
         dropped += size;
-        if (range.chain.first != kNone) {
-            s.count(range);
-            continue;
-        }
-        s.forget(range);
+        s.keep_rest(range);
         if (s.ranges.empty()) {
             state_.reset();
         }

@@ -19,8 +19,8 @@ inline constexpr std::size_t kCopyBelow = kSmallChunk;
 inline constexpr std::size_t kMaxPinRatio = 4;
 
 /// Whether keeping `slice` by reference would break law 5.
-[[nodiscard]] inline bool must_copy(const Slice& slice) {
-    return slice.size() < kCopyBelow || slice.chunk().capacity() > kMaxPinRatio * slice.size();
+[[nodiscard]] inline bool must_copy(const Slice& slice, std::size_t most = kMaxPinRatio) {
+    return slice.size() < kCopyBelow || slice.chunk().capacity() > most * slice.size();
 }
 
 class ReceiveBuffer {

@@ -131,7 +131,7 @@ public:
     bool retransmitted(std::uint64_t length, std::uint16_t segment_size, Instant now,
                        const RateStamp& rate);
     /// The last segment of all, which is neither sacked nor lost, goes out again to make the peer answer (RFC 8985
-    /// §7.3). `length`: as much of its end.
+    /// §7.3). `length`: as much of its end, which left in segments of at most `segment_size` octets.
     void probed(std::uint64_t length, std::uint16_t segment_size, Instant now,
                 const RateStamp& rate);
     void clear();
