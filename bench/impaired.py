@@ -146,7 +146,7 @@ def measure_fairness(runs, options, extra):
              for count in options.equal for stack in ("Runnel", "kernel")
              for control in options.controls]
     for cell in cells:
-        seconds = options.fair_seconds or max(20, 400 * cell[1] / 1000)
+        seconds = options.fair_seconds or max(60, 1200 * cell[1] / 1000)
         for name, flows in contests + equal:
             with concurrent.futures.ThreadPoolExecutor(at_once(cell[0], options)) as pool:
                 def one(seed, flows=flows):

@@ -79,13 +79,13 @@ Duration of_seconds(double seconds) {
     return nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
 }
 
-/// At least 100 round trips, and at slow rates enough packets that rare losses occur.
+/// At least 100 round trips, two probes of BBR in each half, and at slow rates enough packets that rare losses occur.
 double duration_of(const Options& options, const Cell& cell) {
     if (options.duration > 0) {
         return options.duration;
     }
     const double packets_a_second = cell.rate * 1e6 / 12'000;
-    return std::max({4.0, 0.1 * cell.rtt, std::min(120.0, 200'000 / packets_a_second)});
+    return std::max({12.0, 0.1 * cell.rtt, std::min(120.0, 200'000 / packets_a_second)});
 }
 
 NetConfig net_of(const Options& options, const Cell& cell, std::uint64_t seed) {

@@ -234,6 +234,19 @@ TEST(Bbr, LooksForTheRoundTripEveryFiveSeconds) {  // §5.3.4
     EXPECT_GT(path.share(seconds(4)), 0.93);
 }
 
+TEST(Bbr, TheRoundTripIsLookedForWithoutPuttingAProbeOff) {  // unlike §5.3.4.5
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run(seconds(1));
+    path.base = milliseconds(44);
+    path.run_until(BbrState::probe_up, seconds(4));
+    path.run_until(BbrState::probe_down, seconds(2));
+    const Instant ended = path.now;
+    path.run_until(BbrState::probe_rtt, seconds(3));
+    ASSERT_GT(path.now, ended + seconds(1)) << "a wait from here would be seen";
+    path.run_until(BbrState::probe_refill, seconds(3));
+    EXPECT_LT(path.now, ended + seconds(3) + milliseconds(100));
+}
+
 TEST(Bbr, FollowsTheRateUp) {
     Bottleneck path(5'000'000, milliseconds(40), 4'000'000);
     path.run(seconds(4));

@@ -164,22 +164,26 @@ void BbrModel::pick_probe_wait() {
 }
 
 void BbrModel::start_down(Instant now) {
+    stop_probing();
+    pick_probe_wait();
+    cycle_stamp_ = now;
+    state_ = BbrState::probe_down;
+}
+
+/// What arrives from the next round on was sent without a probe.
+void BbrModel::stop_probing() {
     forget_losses();
     bw_latest_ = 0;
     inflight_latest_ = 0;
     probe_up_acked_per_inc_ = kInfinity;
-    pick_probe_wait();
-    cycle_stamp_ = now;
     ack_phase_ = AckPhase::stopping;
     start_round();
-    state_ = BbrState::probe_down;
 }
 
 void BbrModel::start_refill() {
     reset_short_term();
     bw_probe_up_rounds_ = 0;
     bw_probe_up_acked_ = 0;
-    prev_probe_precautionary_ = false;
     probe_limit_ = headroom_inflight();
     ack_phase_ = AckPhase::refilling;
     start_round();
@@ -197,9 +201,10 @@ void BbrModel::start_up() {
 
 /// §5.3.3.9, UpdateProbeBWCyclePhase.
 void BbrModel::update_probe_bw() {
-    if (!full_bw_reached_ || adapt_long_term()) {
+    if (!full_bw_reached_) {
         return;
     }
+    adapt_long_term();
     switch (state_) {
         case BbrState::probe_down:
             if (!time_to_probe() && time_to_cruise()) {
@@ -215,7 +220,6 @@ void BbrModel::update_probe_bw() {
             break;
         case BbrState::probe_up:
             if (time_to_go_down()) {
-                prev_probe_too_high_ = false;
                 end_probe();
                 start_down(now_.time);
             }
@@ -224,8 +228,8 @@ void BbrModel::update_probe_bw() {
     }
 }
 
-/// §5.3.3.9, AdaptLongTermModel: whether it has decided what comes next.
-bool BbrModel::adapt_long_term() {
+/// §5.3.3.9, AdaptLongTermModel.
+void BbrModel::adapt_long_term() {
     if (ack_phase_ == AckPhase::starting && round_start_) {
         ack_phase_ = AckPhase::feedback;
     }
@@ -235,21 +239,14 @@ bool BbrModel::adapt_long_term() {
         if (in_probe_bw() && !now_.rate.app_limited && bw_slots_[1] > 0) {
             bw_slots_ = {bw_slots_[1], 0};  // AdvanceMaxBwFilter
         }
-        if (in_probe_bw() && prev_probe_precautionary_ && !prev_probe_too_high_) {
-            start_refill();
-            return true;
-        }
     }
-    if (!too_high(now_.rate.lost, now_.rate.tx_in_flight)) {
-        if (inflight_longterm_ == kInfinity) {
-            return false;
-        }
-        if (state_ == BbrState::probe_up) {
-            probe_longterm_upward();
-        }
-        inflight_longterm_ = std::max(inflight_longterm_, now_.rate.tx_in_flight);
+    if (inflight_longterm_ == kInfinity || too_high(now_.rate.lost, now_.rate.tx_in_flight)) {
+        return;
     }
-    return false;
+    if (state_ == BbrState::probe_up) {
+        probe_longterm_upward();
+    }
+    inflight_longterm_ = std::max(inflight_longterm_, now_.rate.tx_in_flight);
 }
 
 void BbrModel::raise_longterm_slope() {
@@ -289,11 +286,6 @@ bool BbrModel::time_to_cruise() const {
 }
 
 bool BbrModel::time_to_go_down() {
-    // §5.3.3.6: after a probe that went too high the next only touches where it was.
-    if (prev_probe_too_high_ && now_.inflight >= inflight_longterm_) {
-        prev_probe_precautionary_ = true;
-        return true;
-    }
     if (now_.window_limited && cwnd_ >= probe_limit_) {
         reset_full_bw();  // not the path, the bound limits
         full_bw_ = now_.delivery_rate;
@@ -344,7 +336,9 @@ void BbrModel::check_probe_rtt_done(Instant now) {
     restore_cwnd();
     reset_short_term();
     if (full_bw_reached_) {
-        start_down(now);
+        // Unlike §5.3.4.5 the cycle goes on. Where a queue stands this happens every five seconds: a wait that began
+        // anew would halve the probes, by which flows come to equal shares.
+        stop_probing();
         state_ = BbrState::probe_cruise;
     } else {
         enter_startup();

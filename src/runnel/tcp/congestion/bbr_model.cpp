@@ -432,7 +432,6 @@ void BbrModel::end_probe() {
 }
 
 void BbrModel::handle_too_high(std::uint64_t tx_in_flight, bool app_limited) {
-    prev_probe_too_high_ = true;
     bw_probe_sample_ = false;  // once a probe
     if (!app_limited) {
         // The draft takes what was in flight as it is, so that who had more keeps it. Here all give the headroom up for

@@ -147,13 +147,14 @@ private:
     void enter_startup() { state_ = BbrState::startup; }
     void check_drain_done();
     void start_down(Instant now);
+    void stop_probing();
     void start_refill();
     void start_up();
     void start_round() { next_round_delivered_ = now_.delivered; }
     void reset_full_bw();
     void reset_short_term();
     void update_probe_bw();
-    [[nodiscard]] bool adapt_long_term();
+    void adapt_long_term();
     void raise_longterm_slope();
     void probe_longterm_upward();
     [[nodiscard]] bool time_to_probe();
@@ -232,8 +233,6 @@ private:
     bool marked_in_round_ = false;
     bool grave_in_round_ = false;  ///< a mark or a timeout
     bool bw_probe_sample_ = false;
-    bool prev_probe_too_high_ = false;
-    bool prev_probe_precautionary_ = false;
     bool probe_rtt_expired_ = false;
     bool probe_rtt_round_done_ = false;
     bool idle_restart_ = false;
