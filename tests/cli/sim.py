@@ -217,7 +217,7 @@ def test_outputs_change_nothing():
     drawing = xml.dom.minidom.parse(str(svg)).documentElement
     assert drawing.tagName == "svg"
     said = " ".join(node.firstChild.data for node in drawing.getElementsByTagName("text"))
-    for word in ("Sequence", "Congestion window", "Round trip", "virtual time", "lost"):
+    for word in ("Sequence", "Congestion window", "Loss recovery", "Pacing rate", "Round trip", "virtual time", "lost"):
         assert word in said, word
     assert "prefers-color-scheme:dark" in svg.read_text()
 

@@ -12,7 +12,7 @@ namespace runnel::report {
 
 namespace {
 
-constexpr double kLeft = 78, kRight = 985, kWidth = 1000, kHeight = 760;
+constexpr double kLeft = 78, kRight = 985, kWidth = 1000, kHeight = 920;
 
 /// Colours that can be told apart by those who see few of them (Okabe and Ito), on both grounds.
 constexpr std::string_view kStyle =
@@ -20,8 +20,11 @@ constexpr std::string_view kStyle =
     ".t{font-size:15px;font-weight:600}.g{stroke:#8884;fill:none}.f{stroke:#888;fill:none}"
     ".s{stroke:#0072b2}.a{stroke:#009e73}.r{stroke:#e69f00}.l{stroke:#d5201f}.i{stroke:#8a8a8a}"
     ".w{stroke:#0072b2}.h{stroke:#cc79a7;stroke-dasharray:5 4}.o{stroke:#cc79a7}"
+    ".u{stroke:#009e73}"
     "path{fill:none;stroke-width:1.4;stroke-linejoin:round}.s,.r{stroke-width:2}"
-    ".l{stroke-width:1.8}.bg{fill:#fff}"
+    ".l,.u{stroke-width:1.8}.bg{fill:#fff}"
+    ".open,.disorder,.recovery,.cwr,.loss{stroke-width:12}.open{stroke:#8883}.disorder{stroke:#f0e442}"
+    ".recovery{stroke:#e69f00}.cwr{stroke:#cc79a7}.loss{stroke:#d5201f}"
     "@media(prefers-color-scheme:dark){.bg{fill:#16181c}text{fill:#d8d8d8}.s,.w{stroke:#56b4e9}"
     ".l{stroke:#ff6b5e}.a{stroke:#2fc797}}";
 
@@ -47,14 +50,21 @@ double step_for(double most, int parts) {
     return power * 10;
 }
 
+std::string scaled(double value, std::string_view unit) {
+    if (value >= 1e9) {
+        return fmt::format("{:g} G{}", value / 1e9, unit);
+    }
+    if (value >= 1e6) {
+        return fmt::format("{:g} M{}", value / 1e6, unit);
+    }
+    return value >= 1e3 ? fmt::format("{:g} k{}", value / 1e3, unit)
+                        : fmt::format("{:g} {}", value, unit);
+}
 std::string octets_label(double octets) {
-    if (octets >= 1e9) {
-        return fmt::format("{:g} GB", octets / 1e9);
-    }
-    if (octets >= 1e6) {
-        return fmt::format("{:g} MB", octets / 1e6);
-    }
-    return octets >= 1e3 ? fmt::format("{:g} kB", octets / 1e3) : fmt::format("{:g} B", octets);
+    return scaled(octets, "B");
+}
+std::string bits_label(double bits) {
+    return scaled(bits, "bit/s");
 }
 std::string seconds_label(double seconds) {
     if (seconds == 0) {
@@ -133,6 +143,8 @@ std::string stairs(const Panel& panel, const auto& points, auto value) {
             data = fmt::format("M{:.1f} {:.1f}", panel.x(point.at), y);
         } else if (std::abs(y - last) >= 0.05) {
             data += fmt::format("H{:.1f}V{:.1f}", panel.x(point.at), y);
+        } else {
+            continue;  // and what many small steps come to is drawn in the end
         }
         last = y;
     }
@@ -210,6 +222,49 @@ void draw_windows(Drawing& drawing, const TransferPicture& picture, Panel panel)
     drawing.path("w", stairs(panel, points, [](const WindowPoint& p) { return octets(p.window); }));
 }
 
+/// A strip in the colour of the state; a mark where a reduction was taken back; and the reordering threshold wherever it
+/// becomes another and there is room to say so.
+void draw_recovery(Drawing& drawing, const TransferPicture& picture, Panel panel) {
+    constexpr double kRoom = 30, kMark = 3;
+    const auto& points = picture.recovery.points();
+    drawing.text(kLeft, panel.top - 8, "start", "Loss recovery, and the reordering threshold");
+    drawing.legend(panel.top - 8, {{"open", "open"},
+                                   {"disorder", "disorder"},
+                                   {"recovery", "recovery"},
+                                   {"cwr", "CWR"},
+                                   {"loss", "loss"},
+                                   {"u", "undone"}});
+    const double middle = (panel.top + panel.bottom) / 2;
+    double free_from = 0;
+    const RecoveryPoint* before = nullptr;
+    std::string undone;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+        const RecoveryPoint& point = points[i];
+        const double x = panel.x(point.at);
+        const double end = i + 1 < points.size() ? panel.x(points[i + 1].at) : kRight;
+        drawing.path(point.state, fmt::format("M{:.1f} {:.1f}H{:.1f}", x, middle, end));
+        if (before != nullptr && point.undone != before->undone) {
+            undone +=
+                fmt::format("M{:.1f} {:.1f}l-{} 6h{}z", x, panel.top - kMark, kMark, 2 * kMark);
+        }
+        if ((before == nullptr || point.reordering != before->reordering) && x >= free_from) {
+            drawing.text(x, panel.bottom + 14, "start", fmt::format("{}", point.reordering));
+            free_from = x + kRoom;
+        }
+        before = &point;
+    }
+    drawing.path("u", undone);
+}
+
+void draw_pacing(Drawing& drawing, const TransferPicture& picture, Panel panel) {
+    const auto& points = picture.pacing.points();
+    const auto bits = [](const PacingPoint& p) { return 8 * octets(p.rate); };
+    panel.most_y = greatest(points, bits, 1) * 1.05;
+    drawing.frame(panel, points.empty() ? "Pacing rate (not paced)" : "Pacing rate", bits_label,
+                  false);
+    drawing.path("w", stairs(panel, points, bits));
+}
+
 void draw_round_trips(Drawing& drawing, const TransferPicture& picture, Panel panel) {
     const auto& points = picture.round_trips.points();
     const auto smoothed = [](const RoundTripPoint& p) { return in_seconds(p.smoothed); };
@@ -249,8 +304,10 @@ std::string transfer_svg(const TransferPicture& picture) {
     const double most = last_time(picture);
     draw_sequence(drawing, picture, {.top = 62, .bottom = 400, .most_x = most});
     draw_windows(drawing, picture, {.top = 440, .bottom = 570, .most_x = most});
-    draw_round_trips(drawing, picture, {.top = 610, .bottom = 725, .most_x = most});
-    drawing.text((kLeft + kRight) / 2, 756, "middle",
+    draw_recovery(drawing, picture, {.top = 610, .bottom = 622, .most_x = most});
+    draw_pacing(drawing, picture, {.top = 676, .bottom = 746, .most_x = most});
+    draw_round_trips(drawing, picture, {.top = 784, .bottom = 885, .most_x = most});
+    drawing.text((kLeft + kRight) / 2, 916, "middle",
                  picture.sent.is_thinned() ? "virtual time (of very many segments some are shown)"
                                            : "virtual time");
     return drawing.out + "</svg>\n";

@@ -1,5 +1,6 @@
 // A transfer as a picture: what was sent, lost and acknowledged over time, and below it, on the same axis of
-// time, the congestion window and the round trip. SVG that needs nothing else, on light and dark grounds.
+// time, the congestion window, the state of loss recovery, the pacing rate and the round trip. SVG that needs nothing
+// else, on light and dark grounds.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,18 @@ struct WindowPoint {
     std::uint64_t in_flight = 0;  ///< octets
     std::uint64_t threshold = 0;  ///< octets; 0: not known yet
     bool operator==(const WindowPoint&) const = default;
+};
+/// From here on; the last one holds.
+struct RecoveryPoint {
+    Duration at;
+    std::string_view state = "open";  ///< as `ss -i` names it; outlives the picture
+    std::uint64_t undone = 0;         ///< reductions taken back so far
+    std::uint32_t reordering = 0;     ///< segments that may overtake one before it counts as lost
+    bool operator==(const RecoveryPoint&) const = default;
+};
+struct PacingPoint {
+    Duration at;
+    std::uint64_t rate = 0;  ///< octets a second; 0: not paced
 };
 struct RoundTripPoint {
     Duration at;
@@ -73,10 +86,12 @@ struct TransferPicture {
     Thinned<LostPiece> lost;
     Thinned<AckPoint> acked;
     Thinned<WindowPoint> windows;
+    Thinned<RecoveryPoint> recovery;
+    Thinned<PacingPoint> pacing;
     Thinned<RoundTripPoint> round_trips;
 };
 
-/// An SVG document of 1000 by 760 units.
+/// An SVG document of 1000 by 920 units.
 [[nodiscard]] std::string transfer_svg(const TransferPicture& picture);
 
 }  // namespace runnel::report

@@ -76,9 +76,12 @@ std::uint32_t queue_bytes(const FlagTexts& flags, std::uint64_t rate, Duration r
         std::clamp<std::uint64_t>(bytes, 2ULL * mtu, std::uint64_t{1} << 31));
 }
 
-std::vector<tcp::CongestionControl> controllers(const std::string& text) {
+std::vector<tcp::CongestionControl> controllers(const std::string& text, tcp::Profile profile) {
+    if (text.empty()) {
+        return {tcp::profile_config(profile).congestion_control};
+    }
     std::vector<tcp::CongestionControl> found;
-    std::string_view rest = text.empty() ? "reno" : std::string_view(text);
+    std::string_view rest = text;
     while (true) {
         const std::size_t end = std::min(rest.find(','), rest.size());
         const std::string_view name = rest.substr(0, end);
@@ -142,7 +145,7 @@ void add_flows(const FlagTexts& flags, sim::Scenario& scenario) {
     const auto size = flags.size.empty() ? kEndless
                                          : flag("--size", flags.size, "",
                                                 "a number of octets such as 10mb", parse_size);
-    const auto ccs = controllers(flags.cc);
+    const auto ccs = controllers(flags.cc, scenario.hosts.front().profile);
     for (std::uint32_t i = 0; i < count; ++i) {
         sim::Flow flow;
         flow.id = static_cast<std::uint8_t>(i);

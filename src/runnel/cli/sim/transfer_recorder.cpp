@@ -66,6 +66,19 @@ void TransferRecorder::take_state(const sim::Simulation& run, const tcp::Tcb& tc
         picture_.windows.add(window);
         last_window_ = window;
     }
+    const report::RecoveryPoint recovery{.at = last_recovery_.at,
+                                         .state = to_string(tcb.recovery.state),
+                                         .undone = tcb.telemetry.undone,
+                                         .reordering = tcb.rack.threshold(config)};
+    if (recovery != last_recovery_) {
+        last_recovery_ = recovery;
+        last_recovery_.at = at;
+        picture_.recovery.add(last_recovery_);
+    }
+    if (tcb.pacer.rate() != last_pacing_) {
+        last_pacing_ = tcb.pacer.rate();
+        picture_.pacing.add({at, last_pacing_});
+    }
     if (tcb.rtt.has_sample()) {
         const report::RoundTripPoint point{at, tcb.rtt.smoothed(), tcb.rto(config)};
         if (point.smoothed != last_round_trip_.smoothed ||
