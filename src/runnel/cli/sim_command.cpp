@@ -306,8 +306,8 @@ void add_flags(CLI::App& command, FlagTexts& flags) {
     text("--corrupt", flags.corrupt, "Have a bit inverted", "SHARE");
     text("--duration", flags.duration, "Of virtual time (default: 10s)", "TIME");
     text("--size", flags.size, "Octets of each flow, in place of a time", "SIZE");
-    text("--cc", flags.cc, "Of the flows in turn: bbr,cubic,dctcp,fixed,reno (default: the profile's)",
-         "NAMES");
+    text("--cc", flags.cc,
+         "Of the flows in turn: bbr,cubic,dctcp,fixed,reno (default: the profile's)", "NAMES");
     text("--profile", flags.profile, "modern, linux or rfc", "NAME");
     command.add_option("--set", flags.settings, "A value of both hosts, as in --set tcp_sack=0")
         ->type_name("KEY=VALUE")

@@ -64,7 +64,7 @@ constexpr Seen kSeen[] = {
     {"nagle-delayed-ack", "the answer is there after", "20.0 ms", "80.0 ms"},
     {"urgent-pointer", "the stream as it is read", "abcdef", "abc!def"},
     {"urgent-pointer", "the urgent octet, read apart", "!", "none"},
-    {"slow-start", "dropped at the slow link", "54", "846"},
+    {"slow-start", "dropped at the slow link", "60", "846"},
     {"window-scale", "the largest window the sender saw", "369 KiB", "64.0 KiB"},
     {"window-scale", "2 MB have arrived after", "1.72 s", "6.71 s"},
     {"path-mtu", "octets that arrived within a minute", "6,000", "0"},

@@ -36,8 +36,9 @@ Outcome slow_start(bool rule) {
     config.bytes_per_second = 1'250'000;  // 10 Mbit/s: 83 full segments a round trip
     config.queue_bytes = 45'000;          // 30 of them
     config.tcp[1].initial_receive_window = 2u << 20;
+    config.tcp[0].congestion_control =
+        rule ? tcp::CongestionControl::new_reno : tcp::CongestionControl::fixed;
     if (!rule) {
-        config.tcp[0].congestion_control = tcp::CongestionControl::fixed;
         config.tcp[0].initial_window_segments = 400;
     }
     Scene scene(config);
