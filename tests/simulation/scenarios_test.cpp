@@ -34,6 +34,7 @@ TEST(Scenarios, ThatFailedOnce) {
         7'419'959,  // CUBIC: slow start left at a window of one
         7'774'334, 7'827'617,  // the checker of CUBIC: all that was out at once; segments that are resized
         7'969'564,  // the checker of what is in flight: a path that was too small for a while
+        9'601'877,  // the checker of ECN: an ACK of the connection in TIME-WAIT that a SYN has just ended
     };
     sim::RunMemory memory;
     for (const std::uint64_t seed : seeds) {

@@ -315,6 +315,17 @@ void Checkers::answers(Simulation& run, const Event& event, bool sent) {
     }
 }
 
+namespace {
+
+/// An ACK that was queued for a connection in TIME-WAIT, which a new SYN of the same batch has ended.
+bool is_predecessors(const Event& event) {
+    return event.reason == Decision::tcp_transmit_ack_time_wait ||
+           (event.reason == Decision::tcp_transmit_ack_congestion && event.tcb != nullptr &&
+            event.tcb->state == tcp::State::syn_received);
+}
+
+}  // namespace
+
 void Checkers::on_transmitted(Simulation& run, const Event& event) {
     const Packet& packet = *event.packet;
     HostView& view = hosts_[event.host];
@@ -329,8 +340,8 @@ void Checkers::on_transmitted(Simulation& run, const Event& event) {
         }
         return;
     }
-    if (event.reason == Decision::tcp_transmit_ack_time_wait) {
-        return;  // its predecessor's, which a new SYN has just ended
+    if (is_predecessors(event)) {
+        return;
     }
     Shadow& one = shadow(view, event.connection);
     if (event.tcb == nullptr || !one.known) {
