@@ -22,19 +22,20 @@ TEST(Scenarios, RunAsTheyDid) {
 /// own, named here.
 TEST(Scenarios, ThatFailedOnce) {
     const std::uint64_t seeds[] = {
-        1'172'309, 1'247'930, 1'494'952,  // DuplicateSack.SaysNothingOfWhatWasLetGo
-        1'447'782,                        // tests/drill/errors/frto_too_big.pkt
-        2'005'677,                        // PathMtu.TheHostItselfIsBelievedAtOnce
-        97'383,                           // PathMtu.AnAckThatWasLostWithItGoesByItself
-        2'342'072,                        // the checker of CUBIC: several ACKs at one instant
-        2'040'002,                        // EcnStory.ATailLossProbeDoesNotEndTheReduction
-        6'058'914, 6'033'144,             // BBR: segments got smaller while it probed
+        1'172'309,  1'247'930, 1'494'952,  // DuplicateSack.SaysNothingOfWhatWasLetGo
+        1'447'782,                         // tests/drill/errors/frto_too_big.pkt
+        2'005'677,                         // PathMtu.TheHostItselfIsBelievedAtOnce
+        97'383,                            // PathMtu.AnAckThatWasLostWithItGoesByItself
+        2'342'072,                         // the checker of CUBIC: several ACKs at one instant
+        2'040'002,                         // EcnStory.ATailLossProbeDoesNotEndTheReduction
+        6'058'914,  6'033'144,             // BBR: segments got smaller while it probed
         6'959,      // the checker of PAWS: an ACK that a mark in the same batch let out
         299'571,    // a tail-loss probe longer than what it repeats was too large for the path
         7'419'959,  // CUBIC: slow start left at a window of one
-        7'774'334, 7'827'617,  // the checker of CUBIC: all that was out at once; segments that are resized
+        7'774'334,  7'827'617,  // the checker of CUBIC: all that was out at once; segments that are resized
         7'969'564,  // the checker of what is in flight: a path that was too small for a while
         9'601'877,  // the checker of ECN: an ACK of the connection in TIME-WAIT that a SYN has just ended
+        10'550'910,  // the checker of CUBIC: a recovery that begins when another is over
     };
     sim::RunMemory memory;
     for (const std::uint64_t seed : seeds) {

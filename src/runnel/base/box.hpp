@@ -21,6 +21,10 @@ public:
     Box& operator=(Box&&) noexcept = default;
     ~Box() = default;
 
+    /// By value.
+    bool operator==(const Box& other) const {
+        return empty() || other.empty() ? empty() == other.empty() : *value_ == *other.value_;
+    }
     [[nodiscard]] bool empty() const { return value_ == nullptr; }
     template <class... Args>
     T& emplace(Args&&... args) {

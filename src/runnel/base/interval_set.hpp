@@ -30,6 +30,8 @@ class IntervalSet {
 public:
     using const_iterator = typename Storage::const_iterator;
 
+    bool operator==(const IntervalSet&) const = default;
+
     /// Adds [begin, end), merging with what it overlaps or touches. Returns how many numbers are new
     /// (0 when begin == end), or nothing, with the set unchanged, when it would need one range more than
     /// the capacity. Precondition: begin <= end.
@@ -110,6 +112,15 @@ public:
         }
         const const_iterator range = find_after(begin);
         return range != this->end() && range->begin < end;
+    }
+    /// How many numbers of [begin, end) are in the set.
+    [[nodiscard]] std::uint64_t common(std::uint64_t begin, std::uint64_t end) const {
+        std::uint64_t sum = 0;
+        for (auto range = find_after(begin); range != ranges_.end() && range->begin < end;
+             ++range) {
+            sum += std::min(range->end, end) - std::max(range->begin, begin);
+        }
+        return sum;
     }
     /// The first range that ends after `x`: the one `x` is in, or else the next; end() when there is none.
     [[nodiscard]] const_iterator find_after(std::uint64_t x) const {

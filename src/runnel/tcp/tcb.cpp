@@ -97,7 +97,6 @@ PathView Tcb::path_view(const TcpConfig& config, Instant now) const {
     path.app_limited = rate.app_limited();
     path.paced = pacer.rate() != 0;
     path.recovering = recovery.state >= RecoveryState::recovery;
-    path.after_timeout = recovery.state == RecoveryState::loss;
     return path;
 }
 

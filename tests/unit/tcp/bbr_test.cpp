@@ -108,6 +108,7 @@ struct Bottleneck {
         ack.rate.prior_delivered = p.delivered;
         ack.rate.tx_in_flight = p.tx_in_flight;
         ack.rate.lost = lost_before - p.lost;
+        ack.rate.all_lost = lost_before;
         ack.rate.app_limited = p.app_limited;
         bbr.observe(window, ack, view());
         states.insert(bbr.model()->state());
@@ -438,6 +439,35 @@ TEST(Bbr, ATimeoutLetsOneSegmentOutAndRecoveryRestores) {  // §5.6.4.4
     path.recovering = false;
     path.bbr.observe(path.window, nothing, path.view());
     EXPECT_EQ(path.bbr.model()->cwnd(), before);
+}
+
+TEST(Bbr, ATimeoutWhileItProbesIsJudgedByWhatWasInFlight) {  // §5.5.10.2
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run(seconds(1));
+    path.run_until(BbrState::probe_up, seconds(4));
+    path.run(milliseconds(20));
+    const std::uint64_t was = path.in_flight;
+    PathView seen = path.view();
+    path.lost += path.in_flight;
+    seen.lost = path.lost;
+    path.bbr.on_timeout(path.window, 1, seen);
+    EXPECT_EQ(path.bbr.model()->state(), BbrState::probe_down);
+    EXPECT_GE(path.bbr.model()->inflight_longterm(), was / 2) << "not one segment";
+    EXPECT_LE(path.bbr.model()->inflight_longterm(), was);
+}
+
+TEST(Bbr, AnUndoOfATimeoutForgetsItsLosses) {  // §5.5.11.2
+    Bottleneck path(10'000'000, milliseconds(40), 4'000'000);
+    path.run(seconds(1));
+    path.run_until(BbrState::probe_cruise, seconds(4));
+    PathView seen = path.view();
+    path.lost += path.in_flight;
+    seen.lost = path.lost;
+    path.bbr.on_timeout(path.window, 1, seen);
+    path.bbr.on_undo(path.window, true);
+    path.run(milliseconds(200));
+    EXPECT_EQ(path.bbr.model()->bw_shortterm(), BbrModel::kInfinity);
+    EXPECT_EQ(path.bbr.model()->inflight_longterm(), BbrModel::kInfinity);
 }
 
 TEST(Bbr, AnUndoGivesBackWhatLossesTook) {  // §5.5.11

@@ -61,9 +61,12 @@ void cubic_window(const Look& look) {
     seen.out = look.tcb.retransmission.segments_out();
     const bool repairing =
         state != tcp::RecoveryState::open && state != tcp::RecoveryState::disorder;
-    // A reduction that leaves the least threshold where it was; recovery after CWR is none.
-    const bool begins = repairing && (!seen.repairing || (state == tcp::RecoveryState::cwr &&
-                                                          look.tcb.recovery.point != seen.point));
+    // A reduction that leaves the least threshold where it was, even one that begins at the instant at which another is
+    // over; recovery after CWR is none.
+    const bool another =
+        (state == tcp::RecoveryState::cwr && look.tcb.recovery.point != seen.point) ||
+        controller.prior_window() != seen.prior;
+    const bool begins = repairing && (!seen.repairing || another);
     const bool undone = look.tcb.telemetry.undone != seen.undone;
     if (seen.window == 0 || threshold > seen.threshold || undone ||
         state == tcp::RecoveryState::loss) {
@@ -79,6 +82,7 @@ void cubic_window(const Look& look) {
     seen.undone = look.tcb.telemetry.undone;
     seen.repairing = repairing;
     seen.point = look.tcb.recovery.point;
+    seen.prior = controller.prior_window();
     seen.window = window;
     seen.threshold = threshold;
     if (repairing || seen.peak == 0) {

@@ -21,10 +21,11 @@ struct SentRange {
 struct CubicShadow {
     std::uint32_t window = 0;  ///< at the last look; 0: none
     std::uint32_t threshold = 0;
-    std::uint32_t peak = 0;  ///< before the reduction; 0: not known
-    std::uint32_t from = 0;  ///< after it
-    Instant since;           ///< when the reduction was over, on the host's clock
-    tcp::Seq64 point;        ///< until which it repairs
+    std::uint32_t peak = 0;   ///< before the reduction; 0: not known
+    std::uint32_t from = 0;   ///< after it
+    Instant since;            ///< when the reduction was over, on the host's clock
+    tcp::Seq64 point;         ///< until which it repairs
+    std::uint32_t prior = 0;  ///< the controller's word for the window before
     std::uint32_t undone = 0;
     std::uint32_t out = 0;  ///< segments, at the last look
     bool repairing = false;

@@ -28,8 +28,8 @@ bool is_duplicate_sack(const Tcb& tcb, Seq64 ack, const TcpOptions& options) {
     return outer_left <= left && right <= outer_right;
 }
 
-/// A D-SACK: something of ours has arrived twice. RFC 3708 counts them against our retransmissions, and RACK's window
-/// was too short.
+/// A D-SACK: something of ours has arrived twice. Where we have sent it again, RFC 3708 counts that against our
+/// retransmissions, and RACK's window was too short; else the network made the second copy.
 void take_duplicate(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& effects) {
     const SackBlock& block = segment.header.options.sack[0];
     effects.decide(tcb, Decision::tcp_note_duplicate_sack, segment);
@@ -37,12 +37,17 @@ void take_duplicate(Tcb& tcb, const Segment& segment, AckSummary& summary, Effec
     const std::uint32_t mss = tcb.send_mss(effects.config());
     const std::uint32_t segments = std::max((octets + mss - 1) / mss, 1U);
     tcb.telemetry.duplicates_reported += segments;
-    summary.duplicate_sack = true;
     Aftermath& aftermath = tcb.recovery.aftermath;
+    const Seq64 left = unwrap(block.left, tcb.snd.una);
     const Seq64 right = unwrap(block.right, tcb.snd.una);
-    if (aftermath.undo && aftermath.undo_waits > 0 && right > aftermath.undo_from) {
-        aftermath.undo_waits =
-            std::max(aftermath.undo_waits - static_cast<std::int32_t>(segments), 0);
+    const std::uint64_t ours = aftermath.sent_again.of(left, right);
+    if (ours == 0) {
+        return;
+    }
+    summary.duplicate_sack = true;
+    if (aftermath.undo && aftermath.undo_waits > 0) {
+        const auto needless = static_cast<std::int32_t>((ours + mss - 1) / mss);
+        aftermath.undo_waits = std::max(aftermath.undo_waits - needless, 0);
     }
     const bool of_probe = aftermath.probed && right == aftermath.probe_end;
     if (!of_probe) {
@@ -75,15 +80,14 @@ void count_duplicates(Tcb& tcb, AckSummary& summary) {
     if (tcb.options.sack) {
         return;
     }
-    std::uint8_t& count = tcb.recovery.duplicate_acks;
+    std::uint32_t& count = tcb.recovery.duplicate_acks;
     const bool after_timeout = tcb.recovery.state == RecoveryState::loss;
     if (after_timeout && tcb.snd.nxt <= tcb.recovery.point) {
         count = 0;  // they are about what was in flight before the timeout and is sent again anyway
     } else if (summary.is_duplicate) {
         // After a timeout: the new data has arrived with which F-RTO asked (RFC 5682 §2.1 step 3a). Without this nothing
         // would make room for what was lost (Linux).
-        const std::uint32_t most = std::min(tcb.retransmission.segments_out(), 255U);
-        if (count < most) {
+        if (count < tcb.retransmission.segments_out()) {
             ++count;
             summary.delivered = 1;
         }
@@ -92,9 +96,7 @@ void count_duplicates(Tcb& tcb, AckSummary& summary) {
         summary.delivered = std::max(summary.segments_acked, count + 1U) - count;
         // A partial ACK deflates by what it acknowledges, less the segment it asks for (RFC 6582 §3.2).
         const std::uint32_t less = summary.segments_acked > 0 ? summary.segments_acked - 1 : 0;
-        count = tcb.recovery.state >= RecoveryState::recovery && count > less
-                    ? static_cast<std::uint8_t>(count - less)
-                    : std::uint8_t{0};
+        count = tcb.recovery.state >= RecoveryState::recovery && count > less ? count - less : 0;
     }
 }
 

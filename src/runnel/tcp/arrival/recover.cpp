@@ -187,7 +187,8 @@ void recover(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
     Recovery& recovery = tcb.recovery;
     // RFC 8257 §3.3: the estimate moves before the window follows it.
     tcb.controller.note_marks(summary, tcb.snd.una, tcb.snd.nxt);
-    const bool rack_news = tcb.rack.on_delivered(summary.newest, tcb.rtt.min_rtt(), effects.now);
+    const bool rack_news = tcb.rack.on_delivered(summary, tcb.rtt.min_rtt(), effects.now);
+    recovery.aftermath.marked = recovery.aftermath.marked || summary.ecn_echo;
     judge_probe(tcb, segment, summary, effects);
     const bool repairing = recovery.state == RecoveryState::recovery;
     const bool ended = (recovery.state == RecoveryState::loss &&
@@ -204,7 +205,7 @@ void recover(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
     }
     if (recovery.state < RecoveryState::recovery) {
         if (summary.segments_lost > 0 && !only_probe_lost(tcb, effects)) {
-            enter_recovery(tcb, &segment, summary.delivered, effects);
+            enter_recovery(tcb, &segment, summary, effects);
         } else if (summary.ecn_echo) {
             enter_cwr(tcb, CongestionEvent::ecn, &segment, summary.delivered, effects);
         } else if (recovery.state != RecoveryState::cwr) {

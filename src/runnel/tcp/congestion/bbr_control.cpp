@@ -273,7 +273,8 @@ void BbrModel::probe_longterm_upward() {
 
 /// §5.3.3.8: after two to three seconds, or as often as Reno would lose a segment.
 bool BbrModel::time_to_probe() {
-    const std::uint64_t reno_rounds = std::min(target_inflight() / mss_, kMostRenoRounds);
+    const std::uint64_t reno_rounds =
+        std::clamp(target_inflight() / mss_, kMinPipe, kMostRenoRounds);
     if (now_.time > cycle_stamp_ + bw_probe_wait_ || rounds_since_probe_up_ >= reno_rounds) {
         start_refill();
         return true;
@@ -337,8 +338,13 @@ void BbrModel::check_probe_rtt_done(Instant now) {
     reset_short_term();
     if (full_bw_reached_) {
         // Unlike §5.3.4.5 the cycle goes on. Where a queue stands this happens every five seconds: a wait that began
-        // anew would halve the probes, by which flows come to equal shares.
+        // anew would halve the probes, by which flows come to equal shares. But all who share the path have looked
+        // together, and are not to probe together, and the path is to fill first.
         stop_probing();
+        const auto round = static_cast<std::uint64_t>(min_rtt_.ns);
+        const std::uint64_t pause = kProbeRttPause * round + draw() % (kProbeRttPause * round + 1);
+        const Instant least = now + Duration{static_cast<std::int64_t>(pause)};
+        bw_probe_wait_ = std::max(bw_probe_wait_, least - cycle_stamp_);
         state_ = BbrState::probe_cruise;
     } else {
         enter_startup();

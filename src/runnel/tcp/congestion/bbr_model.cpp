@@ -72,10 +72,10 @@ BbrModel::Now BbrModel::take(const AckSummary& ack, const PathView& path) {
     now.window_limited = path.window_limited;
     now.selective_acks = path.selective_acks;
     now.recovering = path.recovering;
-    // What timers found lost since the last ACK is among it.
+    // What timers found lost since the last ACK is among it; the sample was taken before this ACK's own losses.
     now.newly_lost = path.lost - std::min(lost_, path.lost);
     lost_ = path.lost;
-    now.rate.lost += now.newly_lost;
+    now.rate.lost += path.lost - std::min(ack.rate.all_lost, path.lost);
     now.lossy = now.newly_lost > 0 || ack.ecn_echo;
     now.rate.app_limited = ack.rate.app_limited || marked_app_limited(ack.rate);
     return now;
@@ -142,6 +142,13 @@ void BbrModel::on_timeout(std::uint32_t allowed, const PathView& path) {
     save_cwnd();
     save_upon_loss();
     recovering_ = true;
+    lost_ = path.lost;
+    if (bw_probe_sample_) {
+        // Judged here, by what was in flight: the next sample is of what goes out now.
+        now_.time = path.now;
+        now_.inflight = 0;
+        handle_too_high(std::uint64_t{path.in_flight} * mss_, now_.rate.app_limited);
+    }
     if (!loss_in_round_) {
         loss_round_delivered_ = path.delivered;
         losses_from_ = path.delivered;
@@ -159,6 +166,7 @@ void BbrModel::on_undo() {
     bw_shortterm_ = std::max(bw_shortterm_, undo_bw_shortterm_);
     inflight_shortterm_ = std::max(inflight_shortterm_, undo_inflight_shortterm_);
     inflight_longterm_ = std::max(inflight_longterm_, undo_inflight_longterm_);
+    probe_limit_ = std::max(probe_limit_, headroom_inflight());
     if (undo_ == Undo::startup && state_ != BbrState::startup) {
         full_bw_reached_ = false;
         if (state_ != BbrState::probe_rtt) {

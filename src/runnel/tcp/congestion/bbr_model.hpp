@@ -56,6 +56,8 @@ public:
     static constexpr Duration kMinRttFilter = seconds(10);
     static constexpr Duration kProbeRttInterval = seconds(5);
     static constexpr Duration kProbeRttDuration = milliseconds(200);
+    static constexpr std::uint64_t kProbeRttPause =
+        6;  ///< round trips, to twice as many, before a probe
     static constexpr std::uint64_t kExtraAckedRounds = 10;
     static constexpr std::uint64_t kMostRenoRounds = 63;
     static constexpr Duration kLeastQueue = milliseconds(1);  ///< that counts as standing

@@ -62,6 +62,12 @@ void Controller::set_window(std::uint32_t segments) {
     }
 }
 
+void Controller::remember_window() {
+    if (!owns_window()) {
+        window_.threshold = std::max(window_.threshold, window_.segments / 4 * 3);
+    }
+}
+
 void Controller::limit_window(std::uint32_t segments) {
     // BBR knows better than anyone what the path carries, once it knows anything.
     if (!owns_window() || (control() == CongestionControl::bbr && is_fresh())) {

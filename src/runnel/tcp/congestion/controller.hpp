@@ -55,6 +55,8 @@ public:
     void undo();
     /// While losses are repaired the window is what PRR says.
     void set_window(std::uint32_t segments);
+    /// Before the window falls without a loss: three quarters of it are where slow start may go back to (RFC 2861 §3.1).
+    void remember_window();
     /// RFC 5681 §4.1 and for what the handshake has shown: not more than `segments`.
     void limit_window(std::uint32_t segments);
     /// Sending begins again at `now`, `idle` after the last transmission, without anything in flight.

@@ -70,7 +70,6 @@ struct PathView {
     bool window_limited = false;  ///< the congestion window is what has held us back
     bool app_limited = false;     ///< the application is
     bool recovering = false;      ///< in recovery or loss
-    bool after_timeout = false;   ///< in loss
     bool selective_acks = true;   ///< more than one loss a round trip can be seen
     bool paced = false;           ///< what is sent is spread over time
 };

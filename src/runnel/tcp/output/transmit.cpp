@@ -196,7 +196,7 @@ bool note_sent_again(Tcb& tcb, const Plan& plan, std::uint32_t segments, const R
         first = tcb.retransmission.retransmitted(numbers, size, effects.now, rate);
         tcb.recovery.frto = tcb.recovery.frto == Frto::probing ? Frto::off : tcb.recovery.frto;
     }
-    note_retransmission(tcb, segments, effects.now);
+    note_retransmission(tcb, plan.seq, plan.seq + numbers, segments, effects.now);
     tcb.counters.retransmissions += segments;
     tcb.counters.bytes_retransmitted += plan.length;
     return first;
@@ -255,7 +255,8 @@ void note_sent(Tcb& tcb, const Plan& plan, Effects& effects) {
 }
 
 /// RFC 5681 §4.1: after a pause longer than the RTO the old window says nothing about the path. Linux halves it for each
-/// RTO of the pause; the RFC goes back to the initial window at once.
+/// RTO of the pause; the RFC goes back to the initial window at once. But where the window stood is a threshold to come back
+/// to (RFC 2861 §3.1).
 void restart_after_idle(Tcb& tcb, const Plan& plan, Effects& effects) {
     if (plan.kind != Plan::Kind::data || plan.length == 0 || !tcb.retransmission.empty() ||
         tcb.last_data_sent == Instant{}) {
@@ -269,6 +270,7 @@ void restart_after_idle(Tcb& tcb, const Plan& plan, Effects& effects) {
         return;
     }
     std::uint32_t window = tcb.controller.window();
+    tcb.controller.remember_window();
     if (config.linux_rto) {
         for (Duration left = idle - rto; left > Duration{} && window > 1; left = left - rto) {
             window /= 2;

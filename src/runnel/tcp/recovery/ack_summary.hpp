@@ -26,11 +26,12 @@ struct RateSample {
     std::uint64_t delivered = 0;        ///< octets delivered over `interval`; 0: no sample
     Duration interval = {};             ///< the longer of the sending and the acknowledging time
     std::uint64_t prior_delivered = 0;  ///< all delivered when the newest acknowledged was sent
-    Instant prior_time;                 ///< and when that was so
     std::uint64_t tx_in_flight = 0;     ///< octets in flight just after it was sent, with it
-    std::uint64_t lost = 0;             ///< octets lost between its sending and this ACK
-    bool app_limited = false;           ///< the application held the rate back: a lower bound only
-    bool any = false;                   ///< something was newly acknowledged or sacked
+    std::uint64_t lost =
+        0;  ///< octets lost between its sending and this ACK, without what this ACK shows
+    std::uint64_t all_lost = 0;  ///< all lost until then
+    bool app_limited = false;    ///< the application held the rate back: a lower bound only
+    bool any = false;            ///< something was newly acknowledged or sacked
 
     [[nodiscard]] bool valid() const { return delivered > 0 && interval.ns > 0; }
     /// Octets a second.
@@ -49,11 +50,10 @@ struct AckSummary {
     std::uint32_t segments_sacked = 0;  ///< of `delivered`: by SACK
     /// Lowest number sent only once that was acknowledged or sacked now and not before.
     Seq64 first_original = {~std::uint64_t{0}};
-    Seq64 last_original = {};          ///< end of the highest such range
     std::uint32_t segments_lost = 0;   ///< newly deemed lost
     bool retransmitted_acked = false;  ///< some of what was acknowledged had been sent twice (Karn)
     bool is_duplicate = false;         ///< RFC 5681 §2: a duplicate ACK
-    bool duplicate_sack = false;       ///< it brought a D-SACK (RFC 2883)
+    bool duplicate_sack = false;       ///< a D-SACK (RFC 2883) of what was sent again
     bool syn_acked = false;
     bool ecn_echo = false;              ///< RFC 3168 §6.1.2: ECE, or AccECN's counter has moved
     std::uint32_t segments_marked = 0;  ///< segments newly known to have been marked CE
@@ -69,6 +69,12 @@ struct AckSummary {
         Seq64 end;
         RateStamp stamp;
     } newest;
+    /// The same among those that were sent only once.
+    struct NewestOnce {
+        bool known = false;
+        Instant sent;
+        Seq64 end;
+    } newest_once;
 };
 
 }  // namespace runnel::tcp

@@ -19,19 +19,19 @@ public:
     static constexpr std::uint8_t kPersistence = 16;
 
     /// Step 2: what the ACK newly delivered. Whether it told anything.
-    bool on_delivered(const AckSummary::Newest& newest, Duration min_rtt, Instant now) {
-        if (!newest.known) {
+    bool on_delivered(const AckSummary& ack, Duration min_rtt, Instant now) {
+        // The ACK of a retransmission that comes too soon is that of the original; but what else it covers counts.
+        const bool too_soon = ack.newest.retransmitted && now - ack.newest.sent < min_rtt;
+        const bool known = too_soon ? ack.newest_once.known : ack.newest.known;
+        if (!known) {
             return false;
         }
-        const Duration rtt = now - newest.sent;
-        // The ACK of a retransmission that comes too soon is that of the original.
-        if (newest.retransmitted && rtt < min_rtt) {
-            return false;
-        }
-        rtt_ = rtt;
-        if (sent_ < newest.sent || (sent_ == newest.sent && end_ < newest.end)) {
-            sent_ = newest.sent;
-            end_ = newest.end;
+        const Instant sent = too_soon ? ack.newest_once.sent : ack.newest.sent;
+        const Seq64 end = too_soon ? ack.newest_once.end : ack.newest.end;
+        rtt_ = now - sent;
+        if (sent_ < sent || (sent_ == sent && end_ < end)) {
+            sent_ = sent;
+            end_ = end;
         }
         return true;
     }

@@ -10,13 +10,13 @@ void RateSampler::on_ack(AckSummary& ack, Instant now, Duration min_rtt) {
     if (app_limited_until_ != 0 && delivered_ > app_limited_until_) {
         app_limited_until_ = 0;
     }
+    ack.rate.all_lost = lost_;
     if (!ack.newest.known) {
         return;
     }
     const RateStamp& stamp = ack.newest.stamp;
     RateSample& sample = ack.rate;
     sample.prior_delivered = stamp.delivered;
-    sample.prior_time = stamp.delivered_at;
     sample.tx_in_flight = stamp.in_flight;
     sample.app_limited = stamp.app_limited;
     sample.lost = static_cast<std::uint32_t>(static_cast<std::uint32_t>(lost_) - stamp.lost);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "runnel/base/box.hpp"
+#include "runnel/base/interval_set.hpp"
 #include "runnel/tcp/recovery/prr.hpp"
 #include "runnel/tcp/seq64.hpp"
 
@@ -36,9 +38,38 @@ enum class Frto : std::uint8_t {
     probing,  ///< something new was acknowledged: new data goes instead of more retransmissions
 };
 
+/// What has been sent again since a repair began: only of that can a D-SACK say that it was needless (RFC 3708 §3), for
+/// networks make second copies too. Nothing out of line as long as nothing is sent again.
+class SentAgain {
+public:
+    void add(Seq64 begin, Seq64 end, Seq64 una) {
+        Set& set = set_.empty() ? set_.emplace() : *set_.get();
+        if (!set.insert(begin.value, end.value)) {
+            set.erase_below(una.value);  // too many: what is acknowledged goes first
+            (void)set.insert(begin.value, end.value);
+        }
+    }
+    void forget_below(Seq64 number) {
+        if (Set* set = set_.get(); set != nullptr) {
+            set->erase_below(number.value);
+        }
+    }
+    /// Octets of [begin, end).
+    [[nodiscard]] std::uint64_t of(Seq64 begin, Seq64 end) const {
+        const Set* set = set_.get();
+        return set == nullptr ? 0 : set->common(begin.value, end.value);
+    }
+    bool operator==(const SentAgain&) const = default;
+
+private:
+    using Set = IntervalSet<1024>;
+    Box<Set> set_;
+};
+
 /// What is open still when a repair is over, and can be for long: was it needless?
 struct Aftermath {
-    bool undo = false;           ///< the reduction can be taken back
+    bool undo = false;    ///< the repair can be taken back
+    bool marked = false;  ///< but not what it made of the window: marks have asked for that too
     bool retransmitted = false;  ///< something has been sent again since
     Seq64 undo_from;             ///< SND.UNA when it began
     /// Retransmissions of it of which no D-SACK has told that they were needless; -1: none was made.
@@ -47,8 +78,9 @@ struct Aftermath {
     bool probed = false;            ///< a tail-loss probe is out (RFC 8985 §7.3)
     bool probe_again = false;       ///< and it was a retransmission
     Seq64 probe_end;                ///< SND.NXT when it went (TLP.end_seq)
+    SentAgain sent_again;
 
-    auto operator<=>(const Aftermath&) const = default;
+    bool operator==(const Aftermath&) const = default;
     /// D-SACKs have told that all of it was needless (RFC 3708 §3).
     [[nodiscard]] bool all_came_twice() const { return undo && undo_waits == 0; }
 };
@@ -56,12 +88,12 @@ struct Aftermath {
 struct Recovery {
     RecoveryState state = RecoveryState::open;
     Frto frto = Frto::off;
-    std::uint8_t duplicate_acks = 0;  ///< without SACK: segments that have left the network
-    std::uint8_t backoff = 0;         ///< doublings of the RTO since the last RTT sample
+    std::uint8_t backoff = 0;   ///< doublings of the RTO since the last RTT sample
     std::uint8_t timeouts = 0;  ///< of the retransmission timer since the last ACK of new data
     bool probe_due = false;     ///< the probe timer has fired: a tail-loss probe goes out
-    Seq64 point;                ///< RecoveryPoint: recovery ends when this is acknowledged
-    Prr prr;                    ///< in cwr and recovery
+    std::uint32_t duplicate_acks = 0;  ///< without SACK: segments that have left the network
+    Seq64 point;                       ///< RecoveryPoint: recovery ends when this is acknowledged
+    Prr prr;                           ///< in cwr and recovery
     Aftermath aftermath;
 
     /// The window is on its way to the threshold.

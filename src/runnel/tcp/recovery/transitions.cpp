@@ -16,12 +16,15 @@ void decide(Tcb& tcb, Decision decision, Cause cause, std::uint32_t value, Effec
     }
 }
 
-/// The reduction that begins now may be taken back when it turns out to be needless.
-void prepare_undo(Tcb& tcb) {
+/// The reduction that begins now may be taken back when it turns out to be needless. Where the path's marks have asked for
+/// one too, the window stays (RFC 3168 §6.1.2): they say no less of congestion when nothing was lost.
+void prepare_undo(Tcb& tcb, bool marked) {
     Aftermath& aftermath = tcb.recovery.aftermath;
     const std::uint32_t out = tcb.retransmission.segments_retransmitted();
     aftermath.undo = true;
+    aftermath.marked = marked || tcb.recovery.state == RecoveryState::cwr;
     aftermath.undo_from = tcb.snd.una;
+    aftermath.sent_again.forget_below(tcb.snd.una);
     aftermath.undo_waits = out > 0 ? static_cast<std::int32_t>(out) : -1;
     aftermath.retransmitted = aftermath.retransmitted && out > 0;
 }
@@ -31,6 +34,9 @@ void begin_reduction(Tcb& tcb, CongestionEvent event, std::uint32_t delivered, E
     if (event == CongestionEvent::loss) {
         // RFC 5681 §3.2 step 2: without what limited transmit has sent beyond the window (RFC 3042).
         path.outstanding = std::min(path.outstanding, tcb.controller.window());
+    } else {
+        // Nor is what this very ACK has released missing from it.
+        path.outstanding = std::min(path.outstanding + delivered, tcb.controller.window());
     }
     tcb.controller.reduce(event, path);
     note_window_reduced(tcb);
@@ -77,14 +83,14 @@ void enter_cwr(Tcb& tcb, CongestionEvent event, Cause cause, std::uint32_t deliv
     tcb.recovery.point = tcb.snd.nxt;
 }
 
-void enter_recovery(Tcb& tcb, Cause cause, std::uint32_t delivered, Effects& effects) {
+void enter_recovery(Tcb& tcb, Cause cause, const AckSummary& summary, Effects& effects) {
     decide(tcb, Decision::tcp_note_fast_recovery, cause, tcb.retransmission.segments_lost(),
            effects);
     ++tcb.telemetry.recoveries;
     tcb.timers.cancel(Timer::loss_probe);
-    prepare_undo(tcb);
+    prepare_undo(tcb, summary.ecn_echo);
     if (!tcb.recovery.reducing()) {
-        begin_reduction(tcb, CongestionEvent::loss, delivered, effects);
+        begin_reduction(tcb, CongestionEvent::loss, summary.delivered, effects);
     }
     tcb.recovery.state = RecoveryState::recovery;
     tcb.recovery.point = tcb.snd.nxt;
@@ -108,15 +114,18 @@ void enter_loss(Tcb& tcb, Effects& effects) {
         tcb.retransmission.forget_sacked();
     }
     if (reduce) {
-        prepare_undo(tcb);
+        prepare_undo(tcb, false);
+    } else if (recovery.state == RecoveryState::cwr) {
+        recovery.aftermath.marked = true;
     }
     // A timeout though many have arrived out of order: the order is better than we had learnt (Linux).
     if (recovery.state <= RecoveryState::disorder &&
         tcb.retransmission.segments_sacked() >= config.duplicate_ack_threshold) {
         tcb.rack.forget_degree();
     }
-    const PathView path = tcb.path_view(config, effects.now);
+    PathView path = tcb.path_view(config, effects.now);
     note_losses(tcb, tcb.retransmission.mark_all_lost(latest));
+    path.lost = tcb.rate.lost();
     // RFC 9293 §3.8.2, MUST-19: slow start anew, with one segment (RFC 5681 §3.1, 5681-M7, 5681-M13) beside those.
     tcb.controller.on_timeout(reduce, tcb.retransmission.in_flight() + 1, path);
     note_window_reduced(tcb);
@@ -178,8 +187,12 @@ void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment,
     if (unmark) {
         tcb.retransmission.forget_lost();
     }
-    tcb.controller.undo();
-    withdraw_window_reduced(tcb);
+    if (!tcb.recovery.aftermath.marked) {
+        tcb.controller.undo();
+        withdraw_window_reduced(tcb);
+    } else if (tcb.recovery.reducing()) {
+        tcb.controller.finish_reduction();
+    }
     tcb.recovery.aftermath.undo = false;
     tcb.recovery.frto = Frto::off;
 }
@@ -189,8 +202,9 @@ void undo_repair(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Ef
     leave_repair(tcb, &segment, true, effects);
 }
 
-void note_retransmission(Tcb& tcb, std::uint32_t segments, Instant now) {
+void note_retransmission(Tcb& tcb, Seq64 begin, Seq64 end, std::uint32_t segments, Instant now) {
     Aftermath& aftermath = tcb.recovery.aftermath;
+    aftermath.sent_again.add(begin, end, tcb.snd.una);
     if (!aftermath.retransmitted) {
         aftermath.retransmitted = true;
         aftermath.first_stamp = tcb.timestamp(now);

@@ -19,7 +19,7 @@ RetransmissionQueue::Losses find_overtaken(Tcb& tcb, Effects& effects);
 void enter_cwr(Tcb& tcb, CongestionEvent event, Cause cause, std::uint32_t delivered,
                Effects& effects);
 /// A loss has been seen: fast recovery. Segments are marked already.
-void enter_recovery(Tcb& tcb, Cause cause, std::uint32_t delivered, Effects& effects);
+void enter_recovery(Tcb& tcb, Cause cause, const AckSummary& summary, Effects& effects);
 /// The retransmission timer has fired: all is taken as lost but what may well be on its way still.
 void enter_loss(Tcb& tcb, Effects& effects);
 /// Recovery, cwr or loss is over: all that was out when it began is acknowledged, or it was needless (`undone`).
@@ -32,13 +32,13 @@ void keep_open(Tcb& tcb);
 [[nodiscard]] bool shows_delay(const Tcb& tcb, const Segment& segment);
 /// That, or D-SACKs for all retransmissions (RFC 3708 §3).
 [[nodiscard]] bool may_undo(const Tcb& tcb, const Segment& segment);
-/// The reduction was needless: window and threshold as before. `unmark`: what is marked lost isn't.
+/// The reduction was needless: window and threshold as before, but for what marks have asked for. `unmark`: what is marked lost isn't.
 void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects);
 
 /// The same where a repair goes on, which is over with it.
 void undo_repair(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects);
 
-/// A retransmission has left; `segments` of it.
-void note_retransmission(Tcb& tcb, std::uint32_t segments, Instant now);
+/// [begin, end) has left again, in `segments`.
+void note_retransmission(Tcb& tcb, Seq64 begin, Seq64 end, std::uint32_t segments, Instant now);
 
 }  // namespace runnel::tcp

@@ -85,6 +85,10 @@ void RetransmissionQueue::note_delivery(const SentRecord& r, std::uint64_t octet
     if (!newest.known || !r.sent_before(newest.sent, newest.end)) {
         newest = {true, r.transmissions > 1, r.last_sent, r.end, r.rate};
     }
+    AckSummary::NewestOnce& once = summary.newest_once;
+    if (r.transmissions == 1 && (!once.known || !r.sent_before(once.sent, once.end))) {
+        once = {true, r.last_sent, r.end};
+    }
 }
 
 void RetransmissionQueue::drop_front() {

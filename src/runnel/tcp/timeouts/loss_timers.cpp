@@ -61,7 +61,7 @@ void on_reorder_timeout(Tcb& tcb, Effects& effects) {
         return;
     }
     if (tcb.recovery.state < RecoveryState::recovery && !only_probe_lost(tcb, effects)) {
-        enter_recovery(tcb, nullptr, 0, effects);
+        enter_recovery(tcb, nullptr, AckSummary{}, effects);
         // The first retransmission goes out now, not with the next ACK (Linux).
         if (!tcb.controller.owns_window()) {
             tcb.controller.set_window(tcb.recovery.prr.on_ack(1, false, true, tcb.in_flight(),
