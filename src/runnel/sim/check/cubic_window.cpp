@@ -39,6 +39,15 @@ std::uint64_t curve(std::uint64_t from, std::uint64_t peak, std::uint64_t ms) {
     return ms >= k ? peak + rise(ms - k) : peak - std::min(rise(k - ms), peak);
 }
 
+/// In a repair: a reduction that leaves the least threshold where it was, even one that begins at the instant at which
+/// another is over; recovery after CWR is none.
+bool begins_another(const Look& look) {
+    const CubicShadow& seen = look.seen.cubic;
+    return !seen.repairing || look.tcb.controller.prior_window() != seen.prior ||
+           (look.tcb.recovery.state == tcp::RecoveryState::cwr &&
+            look.tcb.recovery.point != seen.point);
+}
+
 }  // namespace
 
 void cubic_window(const Look& look) {
@@ -61,12 +70,7 @@ void cubic_window(const Look& look) {
     seen.out = look.tcb.retransmission.segments_out();
     const bool repairing =
         state != tcp::RecoveryState::open && state != tcp::RecoveryState::disorder;
-    // A reduction that leaves the least threshold where it was, even one that begins at the instant at which another is
-    // over; recovery after CWR is none.
-    const bool another =
-        (state == tcp::RecoveryState::cwr && look.tcb.recovery.point != seen.point) ||
-        controller.prior_window() != seen.prior;
-    const bool begins = repairing && (!seen.repairing || another);
+    const bool begins = repairing && begins_another(look);
     const bool undone = look.tcb.telemetry.undone != seen.undone;
     if (seen.window == 0 || threshold > seen.threshold || undone ||
         state == tcp::RecoveryState::loss) {
