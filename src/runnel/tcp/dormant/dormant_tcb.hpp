@@ -47,7 +47,7 @@ struct Scars {
     FastOpenFailure fast_open_failure = FastOpenFailure::none;
     Ecn ecn;  ///< of those who agreed on it
 
-    auto operator<=>(const Scars&) const = default;
+    bool operator==(const Scars&) const = default;
 };
 
 /// What a quiet Tcb knows. Sequence numbers stand as signed offsets from the two that go on counting,
