@@ -36,6 +36,7 @@ TEST(Scenarios, ThatFailedOnce) {
         7'969'564,  // the checker of what is in flight: a path that was too small for a while
         9'601'877,  // the checker of ECN: an ACK of the connection in TIME-WAIT that a SYN has just ended
         10'550'910,  // the checker of CUBIC: a recovery that begins when another is over
+        11'549'896,  // the checker of work: more records out than splitting makes
     };
     sim::RunMemory memory;
     for (const std::uint64_t seed : seeds) {

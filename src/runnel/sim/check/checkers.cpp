@@ -67,6 +67,7 @@ void remember(Shadow& shadow, const tcp::Tcb& tcb, Instant local) {
     shadow.smoothed = tcb.rtt.smoothed();
     shadow.variation = tcb.rtt.variation();
     shadow.reassembling = tcb.reassembler.bytes();
+    shadow.records = tcb.retransmission.size();
 }
 
 void forget_repeated(Shadow& shadow) {
@@ -424,10 +425,8 @@ void Checkers::on_event(Simulation& run, const Event& event) {
     }
     if (event.kind == EventKind::delivered) {
         ++tally_.taken;
-        const std::uint64_t waiting =
-            event.connection == 0 ? 0 : shadow(view, event.connection).reassembling;
         check::work(run, event.host, {work.nodes - before_.nodes, work.octets - before_.octets},
-                    waiting);
+                    event.connection == 0 ? nullptr : &shadow(view, event.connection));
     }
     before_ = work;
     switch (event.kind) {

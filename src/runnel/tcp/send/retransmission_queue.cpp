@@ -1,6 +1,7 @@
 #include "runnel/tcp/send/retransmission_queue.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "runnel/base/check.hpp"
 #include "runnel/base/work.hpp"
@@ -357,30 +358,35 @@ void RetransmissionQueue::forget_sacked() {
 
 void RetransmissionQueue::forget_lost() {
     judged_ = {};
-    std::uint32_t last = kNone;  // put back before this one
+    std::vector<std::uint32_t> back;
     for (std::size_t i = find(lost_from_); i < size(); ++i) {
         ++work.nodes;
         SentRecord& r = record(i);
         if (!r.lost) {
             continue;
         }
-        const bool back = !r.retransmission_out;
         count(r, false);
         r.lost = false;
         count(r, true);
-        if (back) {
-            // In the order of sending, as RACK wants it: mostly the oldest of all, or right behind the last.
-            const bool behind = last != kNone && slots_[last].sent_before(r.last_sent, r.end);
-            std::uint32_t older = behind ? last : kNone;
-            for (std::uint32_t next = behind ? slots_[last].newer : oldest_;
-                 next != kNone && slots_[next].sent_before(r.last_sent, r.end);
-                 next = slots_[next].newer) {
-                ++work.nodes;
-                older = next;
-            }
-            link_after(order_[i], older);
-            last = order_[i];
+        if (!r.retransmission_out) {
+            back.push_back(order_[i]);
         }
+    }
+    // In the order of sending, as RACK wants it, which after retransmissions is not that of numbers: one walk for all.
+    std::sort(back.begin(), back.end(), [this](std::uint32_t a, std::uint32_t b) {
+        return slots_[a].sent_before(slots_[b].last_sent, slots_[b].end);
+    });
+    std::uint32_t older = kNone;
+    std::uint32_t next = oldest_;
+    for (const std::uint32_t slot : back) {
+        const SentRecord& r = slots_[slot];
+        for (; next != kNone && slots_[next].sent_before(r.last_sent, r.end);
+             next = slots_[next].newer) {
+            ++work.nodes;
+            older = next;
+        }
+        link_after(slot, older);
+        older = slot;
     }
 }
 
