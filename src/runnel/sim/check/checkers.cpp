@@ -67,7 +67,6 @@ void remember(Shadow& shadow, const tcp::Tcb& tcb, Instant local) {
     shadow.smoothed = tcb.rtt.smoothed();
     shadow.variation = tcb.rtt.variation();
     shadow.reassembling = tcb.reassembler.bytes();
-    shadow.records = tcb.retransmission.size();
 }
 
 void forget_repeated(Shadow& shadow) {
@@ -425,10 +424,16 @@ void Checkers::on_event(Simulation& run, const Event& event) {
     }
     if (event.kind == EventKind::delivered) {
         ++tally_.taken;
+        const std::uint64_t waiting =
+            event.connection == 0 ? 0 : shadow(view, event.connection).reassembling;
         check::work(run, event.host, {work.nodes - before_.nodes, work.octets - before_.octets},
-                    event.connection == 0 ? nullptr : &shadow(view, event.connection));
+                    waiting);
     }
-    before_ = work;
+    hear(run, event);
+    before_ = work;  // without what the checkers have looked at
+}
+
+void Checkers::hear(Simulation& run, const Event& event) {
     switch (event.kind) {
         case EventKind::transmitted: return on_transmitted(run, event);
         case EventKind::delivered: return on_delivered(run, event);
@@ -481,7 +486,6 @@ void Checkers::look(Simulation& run, NodeId host, HostView& view, Shadow& one, b
 }
 
 void Checkers::on_settled(Simulation& run, NodeId host) {
-    before_ = work;
     ++tally_.settled;
     follow_records(run, host);
     HostView& view = hosts_[host];
@@ -507,6 +511,7 @@ void Checkers::on_settled(Simulation& run, NodeId host) {
         }
         check::memory(run, host, view.held, false);
     }
+    before_ = work;
 }
 
 void Checkers::at_rest(Simulation& run) {

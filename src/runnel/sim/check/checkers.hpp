@@ -62,6 +62,7 @@ private:
                       const EventRecord& record);
     void on_transmitted(Simulation& run, const Event& event);
     void on_delivered(Simulation& run, const Event& event);
+    void hear(Simulation& run, const Event& event);
     void on_timeout(Simulation& run, const Event& event);
     void learn_arrived(check::Shadow& shadow, const Packet& packet);
     Marks& marks_of(const FourTuple& tuple);
@@ -74,7 +75,7 @@ private:
     std::array<HostView, kMaxNodes> hosts_;
     Tally tally_;
     std::vector<Marks> marks_;
-    Work before_;  ///< at the last event, or when a host settled
+    Work before_;  ///< when the checkers had looked last
 };
 
 }  // namespace runnel::sim

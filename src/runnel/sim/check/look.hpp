@@ -76,8 +76,8 @@ void flight_sent(Shadow& seen, tcp::Seq64 begin, tcp::Seq64 end, Instant now, bo
 void flight_arrived(Shadow& seen, tcp::Seq64 una, const Packet& arrived);
 
 // --- hosts and flows -------------------------------------------------------------------------------------------
-/// What taking one packet in has cost; `seen`: its connection, if any.
-void work(Simulation& run, NodeId host, const Work& spent, const Shadow* seen);
+/// What taking one packet in has cost; `waiting`: octets that waited behind a gap in its connection.
+void work(Simulation& run, NodeId host, const Work& spent, std::uint64_t waiting);
 void memory(Simulation& run, NodeId host, std::uint64_t held, bool at_rest);
 void time_wait(Simulation& run, NodeId host);
 void content(Simulation& run, std::uint16_t flow, NodeId host);

@@ -108,7 +108,6 @@ struct Shadow {
     tcp::Seq64 una;
     Duration smoothed = {}, variation = {};
     std::uint64_t reassembling = 0;  ///< octets that wait behind a gap
-    std::uint64_t records = 0;       ///< of what is out
     std::uint32_t mss = 0;           ///< the least since something new was acknowledged
     CubicShadow cubic;
     FlightShadow flight;
