@@ -281,6 +281,23 @@ TEST_F(Data, ThreeDuplicateAcksBringAFastRetransmit) {  // RFC 5681 §3.2
     EXPECT_STREQ(status().recovery_state, "open");
 }
 
+/// Each stands for a segment that has left the network, however many there are.
+TEST_F(Data, HundredsOfDuplicatesMakeRoomForNewData) {  // RFC 5681 §3.2 step 4
+    config.congestion_control = CongestionControl::new_reno;
+    config.initial_window_segments = 400;
+    config.initial_send_buffer = 80'000;
+    established(syn_ack(1).mss(100));
+    ASSERT_EQ(writes(std::string(60'000, 'x')), 60'000u);
+    (void)sent();
+    ASSERT_EQ(status().snd_nxt - status().snd_una, 40'000u);
+    for (int i = 0; i < 399; ++i) {
+        arrives(ack(1, 1));
+    }
+    (void)sent();
+    // Half of the window, but for the segment that is sent again.
+    EXPECT_GE(status().snd_nxt - status().snd_una, 40'000u + 19'500u);
+}
+
 TEST_F(Data, APartialAckRepeatsTheNextHole) {  // RFC 6582 §3.2
     established(syn_ack(1).mss(1000));
     writes(std::string(10'000, 'x'));

@@ -176,7 +176,7 @@ void BbrModel::stop_probing() {
     bw_latest_ = 0;
     inflight_latest_ = 0;
     probe_up_acked_per_inc_ = kInfinity;
-    ack_phase_ = AckPhase::stopping;
+    probe_stopping_ = true;
     start_round();
 }
 
@@ -185,13 +185,12 @@ void BbrModel::start_refill() {
     bw_probe_up_rounds_ = 0;
     bw_probe_up_acked_ = 0;
     probe_limit_ = headroom_inflight();
-    ack_phase_ = AckPhase::refilling;
+    probe_stopping_ = false;
     start_round();
     state_ = BbrState::probe_refill;
 }
 
 void BbrModel::start_up() {
-    ack_phase_ = AckPhase::starting;
     start_round();
     reset_full_bw();
     full_bw_ = now_.delivery_rate;
@@ -230,12 +229,9 @@ void BbrModel::update_probe_bw() {
 
 /// §5.3.3.9, AdaptLongTermModel.
 void BbrModel::adapt_long_term() {
-    if (ack_phase_ == AckPhase::starting && round_start_) {
-        ack_phase_ = AckPhase::feedback;
-    }
-    if (ack_phase_ == AckPhase::stopping && round_start_) {
+    if (probe_stopping_ && round_start_) {
         bw_probe_sample_ = false;
-        ack_phase_ = AckPhase::init;
+        probe_stopping_ = false;
         if (in_probe_bw() && !now_.rate.app_limited && bw_slots_[1] > 0) {
             bw_slots_ = {bw_slots_[1], 0};  // AdvanceMaxBwFilter
         }
@@ -275,7 +271,9 @@ void BbrModel::probe_longterm_upward() {
 bool BbrModel::time_to_probe() {
     const std::uint64_t reno_rounds =
         std::clamp(target_inflight() / mss_, kMinPipe, kMostRenoRounds);
-    if (now_.time > cycle_stamp_ + bw_probe_wait_ || rounds_since_probe_up_ >= reno_rounds) {
+    const bool waited =
+        now_.time > cycle_stamp_ + bw_probe_wait_ || rounds_since_probe_up_ >= reno_rounds;
+    if (waited && now_.time >= probe_from_) {
         start_refill();
         return true;
     }
@@ -302,7 +300,7 @@ void BbrModel::check_probe_rtt() {
         save_cwnd();
         state_ = BbrState::probe_rtt;
         probe_rtt_done_ = Instant::never();
-        ack_phase_ = AckPhase::stopping;
+        probe_stopping_ = true;
         start_round();
     }
     if (state_ == BbrState::probe_rtt) {
@@ -343,8 +341,7 @@ void BbrModel::check_probe_rtt_done(Instant now) {
         stop_probing();
         const auto round = static_cast<std::uint64_t>(min_rtt_.ns);
         const std::uint64_t pause = kProbeRttPause * round + draw() % (kProbeRttPause * round + 1);
-        const Instant least = now + Duration{static_cast<std::int64_t>(pause)};
-        bw_probe_wait_ = std::max(bw_probe_wait_, least - cycle_stamp_);
+        probe_from_ = now + Duration{static_cast<std::int64_t>(pause)};
         state_ = BbrState::probe_cruise;
     } else {
         enter_startup();

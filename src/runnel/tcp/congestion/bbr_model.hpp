@@ -87,7 +87,6 @@ public:
     [[nodiscard]] Duration probe_wait() const { return bw_probe_wait_; }
 
 private:
-    enum class AckPhase : std::uint8_t { init, refilling, starting, feedback, stopping };
     enum class Undo : std::uint8_t { none, startup, probe_up };
 
     /// The sample at hand, with what the draft keeps in RS and C.
@@ -214,6 +213,7 @@ private:
     std::uint64_t probe_in_flight_ =
         0;  ///< of what was sent until the last probe (or startup) ended
     Duration bw_probe_wait_;
+    Instant probe_from_;  ///< not before
     Instant cycle_stamp_;
     Instant probe_rtt_done_ = Instant::never();  ///< never: not yet drained
     // Undo
@@ -225,7 +225,6 @@ private:
     std::uint8_t full_bw_count_ = 0;
     std::uint8_t loss_events_ = 0;  ///< ACKs of this round that brought losses
     BbrState state_ = BbrState::startup;
-    AckPhase ack_phase_ = AckPhase::init;
     Undo undo_ = Undo::none;
     bool full_bw_now_ = false;
     bool full_bw_reached_ = false;
@@ -235,6 +234,7 @@ private:
     bool marked_in_round_ = false;
     bool grave_in_round_ = false;  ///< a mark or a timeout
     bool bw_probe_sample_ = false;
+    bool probe_stopping_ = false;  ///< ACKS_PROBE_STOPPING: the last round of a probe still arrives
     bool probe_rtt_expired_ = false;
     bool probe_rtt_round_done_ = false;
     bool idle_restart_ = false;

@@ -53,17 +53,30 @@ std::optional<std::uint64_t> take_option(Tcb& tcb, const Segment& segment, Effec
     return marked;
 }
 
+/// Whether the peer's ACKs usually tell of more than four segments, this one included (Linux).
+bool usually_many(Ecn& ecn, std::uint32_t delivered) {
+    constexpr std::uint64_t kUnit = 64, kWeight = 64, kMany = 4;
+    const std::uint64_t now = kUnit * delivered;
+    const std::uint64_t old = ecn.usual_delivery == 0 ? now : ecn.usual_delivery;
+    ecn.usual_delivery = static_cast<std::uint32_t>((old * (kWeight - 1) + now) / kWeight);
+    return ecn.usual_delivery > kMany * kUnit;
+}
+
 /// RFC 9768 §3.2.2.5.2, A.2: ACE has three bits, and more than seven segments may have been marked since the last
-/// ACK. The most there can have been, unless the octets in the option say that it was less.
+/// ACK. The safest case under the prevailing conditions is the most that there can have been, unless the octets in the
+/// option say that it was less; or, where it says nothing, the peer thins its ACKs and none need have been lost.
 std::uint32_t newly_marked(std::uint32_t apparent, std::uint32_t delivered, std::uint32_t mss,
-                           std::optional<std::uint64_t> octets) {
+                           std::optional<std::uint64_t> octets, bool thinned) {
     // 9768-M6.
     if (delivered < 8) {
         return apparent;
     }
     const std::uint32_t most = delivered - ((delivered - apparent) & 7);
-    if (!octets || *octets > std::uint64_t{apparent} * mss) {
-        return most;  // no word of it, or more octets than so few segments hold
+    if (!octets) {
+        return thinned ? apparent : most;
+    }
+    if (*octets > std::uint64_t{apparent} * mss) {
+        return most;  // more than so few segments hold
     }
     return *octets < std::uint64_t{most} * mss / 2 ? apparent : most;
 }
@@ -85,8 +98,9 @@ void take_counters(Tcb& tcb, const Segment& segment, AckSummary& summary, Effect
         return;
     }
     const std::uint32_t apparent = (ace - kFirstAce - ecn.delivered_marked) & 7;
+    const bool thinned = usually_many(ecn, summary.delivered);
     const std::uint32_t marked =
-        newly_marked(apparent, summary.delivered, tcb.send_mss(effects.config()), octets);
+        newly_marked(apparent, summary.delivered, tcb.send_mss(effects.config()), octets, thinned);
     ecn.delivered_marked += marked;
     summary.segments_marked = marked;
     summary.ecn_echo = marked > 0;

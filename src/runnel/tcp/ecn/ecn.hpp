@@ -37,6 +37,8 @@ struct Ecn {
     std::uint8_t marked_unacked = 0;     ///< CE-marked segments since our last ACK
     std::uint32_t received_marked = 0;   ///< CE-marked segments that came (AccECN: r.cep - 5)
     std::uint32_t delivered_marked = 0;  ///< of ours, as the peer tells (AccECN: s.cep - 5)
+    std::uint32_t usual_delivery =
+        0;  ///< AccECN: segments that an ACK tells of, smoothed, in 64ths
 
     bool marks : 1 = false;     ///< our new data says that it is ECN-capable
     bool seen : 1 = false;      ///< what the peer sends is ECN-capable

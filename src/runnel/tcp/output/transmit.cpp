@@ -266,19 +266,18 @@ void restart_after_idle(Tcb& tcb, const Plan& plan, Effects& effects) {
     const Duration idle = effects.now - tcb.last_data_sent;
     tcb.controller.on_restart(effects.now, idle);
     const Duration rto = tcb.rto(config);
-    if (!config.slow_start_after_idle || idle <= rto) {
-        return;
-    }
-    std::uint32_t window = tcb.controller.window();
-    tcb.controller.remember_window();
-    if (config.linux_rto) {
-        for (Duration left = idle - rto; left > Duration{} && window > 1; left = left - rto) {
-            window /= 2;
+    if (config.slow_start_after_idle && idle > rto) {
+        std::uint32_t window = tcb.controller.window();
+        tcb.controller.remember_window();
+        if (config.linux_rto) {
+            for (Duration left = idle - rto; left > Duration{} && window > 1; left = left - rto) {
+                window /= 2;
+            }
+        } else {
+            window = 0;
         }
-    } else {
-        window = 0;
+        tcb.controller.limit_window(std::max(window, config.initial_window_segments));
     }
-    tcb.controller.limit_window(std::max(window, config.initial_window_segments));
     tcb.update_pacing(config);
 }
 

@@ -61,20 +61,18 @@ struct AckSummary {
     std::uint32_t flight_before = 0;    ///< segments in flight before this ACK
     RateSample rate;
 
-    /// The record sent last among those newly delivered (RFC 8985's RACK.segment).
-    struct Newest {
+    struct Sent {
         bool known = false;
-        bool retransmitted = false;
-        Instant sent;
+        Instant at;
         Seq64 end;
+    };
+    /// The record sent last among those newly delivered (RFC 8985's RACK.segment).
+    struct Newest : Sent {
+        bool retransmitted = false;
         RateStamp stamp;
     } newest;
     /// The same among those that were sent only once.
-    struct NewestOnce {
-        bool known = false;
-        Instant sent;
-        Seq64 end;
-    } newest_once;
+    Sent newest_once;
 };
 
 }  // namespace runnel::tcp

@@ -21,17 +21,15 @@ public:
     /// Step 2: what the ACK newly delivered. Whether it told anything.
     bool on_delivered(const AckSummary& ack, Duration min_rtt, Instant now) {
         // The ACK of a retransmission that comes too soon is that of the original; but what else it covers counts.
-        const bool too_soon = ack.newest.retransmitted && now - ack.newest.sent < min_rtt;
-        const bool known = too_soon ? ack.newest_once.known : ack.newest.known;
-        if (!known) {
+        const bool too_soon = ack.newest.retransmitted && now - ack.newest.at < min_rtt;
+        const AckSummary::Sent& newest = too_soon ? ack.newest_once : ack.newest;
+        if (!newest.known) {
             return false;
         }
-        const Instant sent = too_soon ? ack.newest_once.sent : ack.newest.sent;
-        const Seq64 end = too_soon ? ack.newest_once.end : ack.newest.end;
-        rtt_ = now - sent;
-        if (sent_ < sent || (sent_ == sent && end_ < end)) {
-            sent_ = sent;
-            end_ = end;
+        rtt_ = now - newest.at;
+        if (sent_ < newest.at || (sent_ == newest.at && end_ < newest.end)) {
+            sent_ = newest.at;
+            end_ = newest.end;
         }
         return true;
     }

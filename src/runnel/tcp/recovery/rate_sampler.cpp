@@ -22,9 +22,8 @@ void RateSampler::on_ack(AckSummary& ack, Instant now, Duration min_rtt) {
     sample.lost = static_cast<std::uint32_t>(static_cast<std::uint32_t>(lost_) - stamp.lost);
     sample.delivered = delivered_ - stamp.delivered;
     // The longer of the two: neither ACKs that come in a bunch nor a burst of ours make the path look faster.
-    sample.interval = std::max(ack.newest.sent - stamp.flight_began, now - stamp.delivered_at);
-    flight_began_ =
-        ack.newest.sent;  // the sending time of what is sent from now on counts from here
+    sample.interval = std::max(ack.newest.at - stamp.flight_began, now - stamp.delivered_at);
+    flight_began_ = ack.newest.at;  // the sending time of what is sent from now on counts from here
     if (sample.interval < min_rtt) {
         sample.interval = {};  // shorter than the path's least round trip: no sample
         return;

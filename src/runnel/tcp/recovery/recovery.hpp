@@ -52,6 +52,9 @@ public:
     void forget_below(Seq64 number) {
         if (Set* set = set_.get(); set != nullptr) {
             set->erase_below(number.value);
+            if (set->empty()) {
+                set_ = {};
+            }
         }
     }
     /// Octets of [begin, end).

@@ -18,7 +18,8 @@ RetransmissionQueue::Losses find_overtaken(Tcb& tcb, Effects& effects);
 /// that says so.
 void enter_cwr(Tcb& tcb, CongestionEvent event, Cause cause, std::uint32_t delivered,
                Effects& effects);
-/// A loss has been seen: fast recovery. Segments are marked already.
+/// A loss has been seen: fast recovery. Segments are marked already. `summary`: what the ACK taught that showed it; empty
+/// where a timer did.
 void enter_recovery(Tcb& tcb, Cause cause, const AckSummary& summary, Effects& effects);
 /// The retransmission timer has fired: all is taken as lost but what may well be on its way still.
 void enter_loss(Tcb& tcb, Effects& effects);
@@ -32,7 +33,8 @@ void keep_open(Tcb& tcb);
 [[nodiscard]] bool shows_delay(const Tcb& tcb, const Segment& segment);
 /// That, or D-SACKs for all retransmissions (RFC 3708 §3).
 [[nodiscard]] bool may_undo(const Tcb& tcb, const Segment& segment);
-/// The reduction was needless: window and threshold as before, but for what marks have asked for. `unmark`: what is marked lost isn't.
+/// The reduction was needless: window and threshold as before, but for what marks have asked for. `unmark`: what is
+/// marked lost isn't.
 void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects);
 
 /// The same where a repair goes on, which is over with it.

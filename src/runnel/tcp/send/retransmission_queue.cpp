@@ -83,11 +83,11 @@ void RetransmissionQueue::note_delivery(const SentRecord& r, std::uint64_t octet
         summary.first_original = std::min(summary.first_original, r.begin);
     }
     AckSummary::Newest& newest = summary.newest;
-    if (!newest.known || !r.sent_before(newest.sent, newest.end)) {
-        newest = {true, r.transmissions > 1, r.last_sent, r.end, r.rate};
+    if (!newest.known || !r.sent_before(newest.at, newest.end)) {
+        newest = {{true, r.last_sent, r.end}, r.transmissions > 1, r.rate};
     }
-    AckSummary::NewestOnce& once = summary.newest_once;
-    if (r.transmissions == 1 && (!once.known || !r.sent_before(once.sent, once.end))) {
+    AckSummary::Sent& once = summary.newest_once;
+    if (r.transmissions == 1 && (!once.known || !r.sent_before(once.at, once.end))) {
         once = {true, r.last_sent, r.end};
     }
 }
