@@ -93,7 +93,10 @@ PathView Tcb::path_view(const TcpConfig& config, Instant now) const {
     path.nxt = snd.nxt;
     path.delivered = rate.delivered();
     path.lost = rate.lost();
-    path.window_limited = window_use.limited(controller.window(), controller.in_slow_start());
+    // Who owns the window has no slow start to which half of it in use would do (draft-ietf-ccwg-bbr §2.2, Linux).
+    path.window_limited = controller.owns_window()
+                              ? window_use.limited()
+                              : window_use.limited(controller.window(), controller.in_slow_start());
     path.app_limited = rate.app_limited();
     path.paced = pacer.rate() != 0;
     path.recovering = recovery.state >= RecoveryState::recovery;

@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
+#include "runnel/tcp/tcb.hpp"
+
 namespace runnel::tcp {
 namespace {
 
@@ -153,6 +157,22 @@ TEST(Controllers, SleepAndWakeAsTheyWere) {
         }
     }
     EXPECT_LE(sizeof(DormantController), 24u);
+}
+
+/// In slow start a window of which more than half is in use may grow. One that is owned is no such: it is in use when it
+/// has held something back (draft-ietf-ccwg-bbr §2.2, C.is_cwnd_limited).
+TEST(Controllers, WhatLimitsAWindowThatIsOwned) {
+    for (const auto& [kind, at_sixty, at_all] : {std::tuple{CongestionControl::cubic, true, true},
+                                                 std::tuple{CongestionControl::bbr, false, true}}) {
+        TcpConfig config;
+        config.congestion_control = kind;
+        config.initial_window_segments = 10;
+        Tcb tcb(config);
+        tcb.window_use.on_sent(Seq64{1}, Seq64{6001}, 6, false);
+        EXPECT_EQ(tcb.path_view(config, Instant{}).window_limited, at_sixty);
+        tcb.window_use.on_sent(Seq64{1}, Seq64{10'001}, 10, true);
+        EXPECT_EQ(tcb.path_view(config, Instant{}).window_limited, at_all);
+    }
 }
 
 }  // namespace
