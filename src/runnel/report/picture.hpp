@@ -45,10 +45,12 @@ struct RecoveryPoint {
 struct PacingPoint {
     Duration at;
     std::uint64_t rate = 0;  ///< octets a second; 0: not paced
+    bool operator==(const PacingPoint&) const = default;
 };
 struct RoundTripPoint {
     Duration at;
     Duration smoothed, timeout;
+    bool operator==(const RoundTripPoint&) const = default;
 };
 
 /// Points kept of each kind: when there are more, every second one goes, and half as many come.

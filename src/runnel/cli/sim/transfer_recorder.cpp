@@ -10,6 +10,18 @@ namespace runnel::sim_command {
 using sim::Event;
 using sim::EventKind;
 
+namespace {
+/// Adds `now` where more than the time has changed since `last`, and makes it that.
+template <class Point>
+void add_change(report::Thinned<Point>& points, Point& last, const Point& now) {
+    last.at = now.at;
+    if (last != now) {
+        points.add(now);
+        last = now;
+    }
+}
+}  // namespace
+
 TransferRecorder::TransferRecorder(const sim::Scenario& scenario, std::size_t flow) : flow_(flow) {
     const sim::Flow& spec = scenario.flows[flow];
     sender_ = spec.up >= spec.down ? spec.client : spec.server;
@@ -56,36 +68,21 @@ void TransferRecorder::on_sent(const Event& event, Duration at) {
 void TransferRecorder::take_state(const sim::Simulation& run, const tcp::Tcb& tcb, Duration at) {
     const tcp::TcpConfig& config = run.window(sender_).config();
     const std::uint64_t mss = tcb.send_mss(config);
-    report::WindowPoint window{
-        .at = at, .window = tcb.controller.window() * mss, .in_flight = tcb.in_flight() * mss};
     const std::uint32_t threshold = tcb.controller.threshold();
-    window.threshold = threshold == tcp::kUnknownThreshold ? 0 : threshold * mss;
-    report::WindowPoint same = last_window_;
-    same.at = at;
-    if (window != same) {
-        picture_.windows.add(window);
-        last_window_ = window;
-    }
-    const report::RecoveryPoint recovery{.at = last_recovery_.at,
-                                         .state = to_string(tcb.recovery.state),
-                                         .undone = tcb.telemetry.undone,
-                                         .reordering = tcb.rack.threshold(config)};
-    if (recovery != last_recovery_) {
-        last_recovery_ = recovery;
-        last_recovery_.at = at;
-        picture_.recovery.add(last_recovery_);
-    }
-    if (tcb.pacer.rate() != last_pacing_) {
-        last_pacing_ = tcb.pacer.rate();
-        picture_.pacing.add({at, last_pacing_});
-    }
+    add_change(picture_.windows, last_window_,
+               {.at = at,
+                .window = tcb.controller.window() * mss,
+                .in_flight = tcb.in_flight() * mss,
+                .threshold = threshold == tcp::kUnknownThreshold ? 0 : threshold * mss});
+    add_change(picture_.recovery, last_recovery_,
+               {.at = at,
+                .state = to_string(tcb.recovery.state),
+                .undone = tcb.telemetry.undone,
+                .reordering = tcb.rack.threshold(config)});
+    add_change(picture_.pacing, last_pacing_, {at, tcb.pacer.rate()});
     if (tcb.rtt.has_sample()) {
-        const report::RoundTripPoint point{at, tcb.rtt.smoothed(), tcb.rto(config)};
-        if (point.smoothed != last_round_trip_.smoothed ||
-            point.timeout != last_round_trip_.timeout) {
-            picture_.round_trips.add(point);
-            last_round_trip_ = point;
-        }
+        add_change(picture_.round_trips, last_round_trip_,
+                   {at, tcb.rtt.smoothed(), tcb.rto(config)});
     }
 }
 

@@ -27,7 +27,7 @@ private:
     std::uint64_t highest_ = 0;  ///< octets sent so far, for the unwrapping
     report::WindowPoint last_window_;
     report::RecoveryPoint last_recovery_;
-    std::uint64_t last_pacing_ = 0;
+    report::PacingPoint last_pacing_;
     report::RoundTripPoint last_round_trip_;
     report::TransferPicture picture_;
 };
