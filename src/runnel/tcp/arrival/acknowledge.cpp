@@ -154,6 +154,13 @@ void limit_initial_window(Tcb& tcb, const TcpConfig& config) {
     }
 }
 
+/// RFC 7765 §4 (2): out and waiting to be sent together are too few for a fast retransmit.
+bool few_to_send(const Tcb& tcb, const TcpConfig& config) {
+    constexpr std::uint64_t kThreshold = 4;  // rrthresh
+    const std::uint64_t mss = tcb.send_mss(config);
+    return tcb.retransmission.segments_out() + (tcb.unsent() + mss - 1) / mss < kThreshold;
+}
+
 /// RFC 6298 §5.2 and §5.3: all acknowledged, off; new data acknowledged, start again.
 void restart_timer(Tcb& tcb, Effects& effects) {
     const TcpConfig& config = effects.config();
@@ -170,10 +177,10 @@ void restart_timer(Tcb& tcb, Effects& effects) {
     if (queue.front().sacked) {
         // The peer has thrown away what it had sacked, or is about to say more: soon it must be sent again (Linux).
         timeout = std::min(timeout, std::max(tcb.rtt.smoothed() / 2, milliseconds(10)));
-    } else if (config.rto_restart && queue.segments_out() < 4 && tcb.unsent() == 0) {
-        // RFC 7765 §4: too few for fast retransmit; the time that the oldest has waited counts.
+    } else if (config.rto_restart && few_to_send(tcb, config)) {
+        // RFC 7765 §4 (3): the time that the oldest has waited counts.
         const Duration waited = effects.now - queue.front().last_sent;
-        timeout = std::max(timeout - waited, milliseconds(1));
+        timeout = waited < timeout ? timeout - waited : timeout;
     }
     tcb.timers.arm(Timer::retransmit, effects.now + timeout);
     schedule_loss_probe(tcb, effects);

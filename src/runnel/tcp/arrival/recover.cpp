@@ -55,7 +55,7 @@ void find_losses(Tcb& tcb, AckSummary& summary, bool rack_news, Effects& effects
             losses = find_overtaken(tcb, effects);
         }
     } else {
-        losses = queue.mark_lost_below_sacked(config.duplicate_ack_threshold);
+        losses = queue.mark_lost_below_sacked(tcb.rack.threshold(config));
         if (recovery.state == RecoveryState::recovery && summary.advanced) {
             // RFC 6582 §3.2, partial ACK: the segment it stops at is lost as well, if it has had a round trip's time:
             // what made us recover may just have been overtaken, and the ACK cover it all.

@@ -164,6 +164,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
         return false;
     }
     const std::uint32_t piece = wire_segment(segment);
+    const bool begins_below = segment.seq < tcb.rcv.nxt;
     trim(tcb, segment);
     if (segment.length == 0) {
         // MAY-8: the window may stay closed for as long as the reader likes.
@@ -180,7 +181,11 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
                          true);
         return true;
     }
-    note_held(tcb, segment);
+    if (!begins_below) {
+        note_held(
+            tcb,
+            segment);  // else it has been noted what came twice first, and one block tells of one
+    }
     if (segment.seq > tcb.rcv.nxt) {
         // RFC 9293 §3.10.7.4, SHLD-31: kept until the gap is filled.
         tcb.telemetry.out_of_order_received += segment.pieces();
