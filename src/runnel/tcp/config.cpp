@@ -25,6 +25,8 @@ TcpConfig linux_config() {
     config.pacing = false;              // BBR asks for it by itself
     config.rto_restart = false;
     config.prr_by_flight = false;
+    config.linux_recovery = true;
+    config.rtt_gain_by_flight = false;
     config.probe_for_rto = false;  // as a 6.18 kernel does it, whose RTO then comes
     config.mtu_probing = 0;
     config.mtu_needs_evidence = false;
@@ -322,6 +324,9 @@ constexpr std::array kFields = {
     numeric("initial_rto_ms", 1, 120'000, &set_initial_rto,
             "timeout before a round trip has been measured, the SYN's included, in ms"),
     flag<&C::linux_rto>("linux_rto", "1: RTO as Linux computes it; 0: by RFC 6298 to the letter"),
+    flag<&C::rtt_gain_by_flight>(
+        "rtt_gain_by_flight",
+        "1: SRTT by RFC 7323 appendix G; 0: an eighth of each sample (Linux)"),
     count<&C::retries1>("tcp_retries1", 1, 255, "timeouts before the path is asked for anew (R1)"),
     count<&C::retries2>("tcp_retries2", 1, 255, "timeouts before a connection is given up (R2)"),
     numeric("tcp_orphan_retries", 0, 255, &set_orphan_retries,
@@ -339,6 +344,9 @@ constexpr std::array kFields = {
     numeric("tcp_frto", 0, 2, &set_frto, "1, 2: spurious timeouts are found by F-RTO (RFC 5682)"),
     flag<&C::probe_for_rto>(
         "probe_for_rto", "a tail-loss probe takes the place of an RTO that would come before it"),
+    flag<&C::linux_recovery>(
+        "linux_recovery",
+        "thresholds of the window, growth by the ACK that ends a repair, as Linux"),
     flag<&C::prr_by_flight>(
         "prr_by_flight", "PRR begins at what was in flight (RFC 9937), not at the window (Linux)"),
     flag<&C::rto_restart>("rto_restart",

@@ -56,7 +56,9 @@ struct TcpConfig {
     Duration rto_max = seconds(120);       ///< tcp_rto_max_ms
     Duration rto_initial = seconds(1);
     bool linux_rto =
-        true;  ///< Linux: SRTT + max(rto_min, 4 RTTVAR), and a falling RTT doesn't raise it
+        true;  ///< Linux: SRTT + max(rto_min, the most 4 RTTVAR of a flight), and a falling RTT doesn't raise it
+    /// Every sample counts the less the more there are in a round trip (RFC 7323 appendix G); Linux: an eighth each.
+    bool rtt_gain_by_flight = true;
     std::uint32_t retries1 = 3;                  ///< tcp_retries1: ask the path anew (R1, MUST-20)
     std::uint32_t retries2 = 15;                 ///< tcp_retries2: give up (R2, MUST-20)
     std::uint32_t orphan_retries = 8;            ///< tcp_orphan_retries (0 means 8)
@@ -73,6 +75,9 @@ struct TcpConfig {
         true;                 ///< a probe that would come after the RTO replaces it (RFC 8985 §7.2)
     bool frto = true;         ///< tcp_frto: RFC 5682
     bool rto_restart = true;  ///< RFC 7765; Linux has none
+    /// Thresholds are of the window, not of what is in flight; the ACK that ends a repair may grow it; reordering is not learnt
+    /// from a repair that was needless as a whole (Linux).
+    bool linux_recovery = false;
     bool prr_by_flight = true;  ///< RecoverFS is what was in flight (RFC 9937); Linux: the window
     std::uint32_t max_reordering = 300;  ///< tcp_max_reordering, segments
     bool hystart = true;                 ///< leave slow start before losses (RFC 9406), CUBIC only

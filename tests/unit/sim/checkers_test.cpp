@@ -459,8 +459,8 @@ std::vector<Plant> state_plants() {
                           if (event.kind == EventKind::delivered && event.host == 1 &&
                               event.tcb != nullptr && event.packet->payload_size > 0) {
                               spoil(*event.tcb)
-                                  .rtt.sample(seconds(7), event.local, 1,
-                                              run.window(event.host).config());
+                                  .rtt.take({.rtt = seconds(7), .now = event.local},
+                                            run.window(event.host).config());
                           }
                       },
                       {}});

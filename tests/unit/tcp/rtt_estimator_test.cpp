@@ -13,13 +13,21 @@ namespace {
 const TcpConfig kModern = profile_config(Profile::modern);
 const TcpConfig kRfc = profile_config(Profile::rfc);
 
+/// A sample with which a flight ends.
+void take(RttEstimator& rtt, Duration time, Instant now, std::uint32_t flight,
+          const TcpConfig& config) {
+    static std::uint64_t acked = 0;
+    acked += 1000;
+    rtt.take({time, now, flight, Seq64{acked}, Seq64{acked + 500}}, config);
+}
+
 /// Samples in milliseconds, one a round trip.
 RttEstimator after(const std::vector<std::int64_t>& samples, const TcpConfig& config) {
     RttEstimator rtt;
     Instant now;
     for (const std::int64_t ms : samples) {
         now = now + milliseconds(ms);
-        rtt.sample(milliseconds(ms), now, 1, config);
+        take(rtt, milliseconds(ms), now, 1, config);
     }
     return rtt;
 }
@@ -87,9 +95,9 @@ TEST(RttEstimator, ManySamplesARoundTripCountAsOne) {
     // the gain.
     RttEstimator once = after({100}, kModern);
     RttEstimator often = once;
-    once.sample(milliseconds(200), {}, 1, kModern);
+    take(once, milliseconds(200), {}, 1, kModern);
     for (int i = 0; i < 50; ++i) {
-        often.sample(milliseconds(200), {}, 100, kModern);
+        take(often, milliseconds(200), {}, 100, kModern);
     }
     EXPECT_EQ(once.smoothed(), milliseconds(112) + microseconds(500));
     EXPECT_NEAR(static_cast<double>(often.smoothed().ns), static_cast<double>(once.smoothed().ns),
@@ -98,7 +106,7 @@ TEST(RttEstimator, ManySamplesARoundTripCountAsOne) {
                 4e6);
     RttEstimator naive = after({100}, kModern);
     for (int i = 0; i < 50; ++i) {
-        naive.sample(milliseconds(200), {}, 1, kModern);
+        take(naive, milliseconds(200), {}, 1, kModern);
     }
     EXPECT_GT(naive.smoothed(), milliseconds(190)) << "what the division is for";
 }
@@ -106,7 +114,7 @@ TEST(RttEstimator, ManySamplesARoundTripCountAsOne) {
 TEST(RttEstimator, SmallGainsAreNotLostToRounding) {
     RttEstimator rtt = after({1}, kModern);
     for (int i = 0; i < 400'000; ++i) {
-        rtt.sample(milliseconds(1) + microseconds(20), {}, 10'000, kModern);
+        take(rtt, milliseconds(1) + microseconds(20), {}, 10'000, kModern);
     }
     EXPECT_NEAR(static_cast<double>(rtt.smoothed().ns), 1.02e6, 500);
 }
@@ -115,11 +123,11 @@ TEST(RttEstimator, StaysWithinItsBounds) {
     EXPECT_EQ(after({100'000}, kModern).rto(kModern), seconds(120));
     EXPECT_EQ(after({100'000'000'000}, kModern).rto(kModern), seconds(120)) << "years";
     RttEstimator rtt;
-    rtt.sample(Duration{}, {}, 0, kModern);
+    take(rtt, Duration{}, {}, 0, kModern);
     EXPECT_TRUE(rtt.has_sample()) << "a wire without delay";
     EXPECT_EQ(rtt.min_rtt(), nanoseconds(1));
     EXPECT_GE(rtt.rto(kModern), milliseconds(200));
-    rtt.sample(milliseconds(-5), {}, 0, kModern);
+    take(rtt, milliseconds(-5), {}, 0, kModern);
     EXPECT_TRUE(rtt.has_sample());
     rtt.reset();
     EXPECT_FALSE(rtt.has_sample());
@@ -128,12 +136,38 @@ TEST(RttEstimator, StaysWithinItsBounds) {
 TEST(RttEstimator, RemembersTheLeastRoundTripForFiveMinutes) {
     RttEstimator rtt;
     const Instant start{};
-    rtt.sample(milliseconds(30), start, 1, kModern);
-    rtt.sample(milliseconds(20), start + seconds(10), 1, kModern);
-    rtt.sample(milliseconds(40), start + seconds(310), 1, kModern);
+    take(rtt, milliseconds(30), start, 1, kModern);
+    take(rtt, milliseconds(20), start + seconds(10), 1, kModern);
+    take(rtt, milliseconds(40), start + seconds(310), 1, kModern);
     EXPECT_EQ(rtt.min_rtt(), milliseconds(20));
-    rtt.sample(milliseconds(50), start + seconds(311), 1, kModern);
+    take(rtt, milliseconds(50), start + seconds(311), 1, kModern);
     EXPECT_EQ(rtt.min_rtt(), milliseconds(50)) << "the path may have become longer";
+}
+
+/// As Linux: the most that a flight deviated counts whole until the next one ends, and falls by a quarter with each.
+TEST(RttEstimator, ADeviationIsForgottenByQuarters) {
+    const TcpConfig config = profile_config(Profile::linux_like);
+    RttEstimator rtt;
+    const auto sample = [&](std::int64_t ms, std::uint64_t una, std::uint64_t nxt) {
+        rtt.take({milliseconds(ms), {}, 1, Seq64{una}, Seq64{nxt}}, config);
+    };
+    sample(300, 1, 1);
+    EXPECT_EQ(rtt.rto(config), milliseconds(900)) << "R + 4 * R / 2";
+    sample(300, 1001, 2001);
+    EXPECT_EQ(rtt.variation(), microseconds(112'500));
+    EXPECT_EQ(rtt.rto(config), milliseconds(900)) << "a flight has ended: 600 was its most";
+    sample(300, 1501, 2001);
+    EXPECT_EQ(rtt.rto(config), milliseconds(900)) << "the next has not";
+    sample(300, 2501, 3001);
+    EXPECT_LT(rtt.rto(config), milliseconds(900));
+    EXPECT_GT(rtt.rto(config), milliseconds(800));
+    for (std::uint64_t i = 0; i < 60; ++i) {
+        sample(300, 3501 + 500 * i, 4001 + 500 * i);
+    }
+    EXPECT_LT(rtt.rto(config), milliseconds(502));
+    EXPECT_GE(rtt.rto(config), milliseconds(500)) << "the least timeout on top";
+    sample(500, 100'000, 100'500);
+    EXPECT_GT(rtt.rto(config), milliseconds(520)) << "and up at once";
 }
 
 RC_GTEST_PROP(RttEstimator, TheMeanLiesAmongTheSamplesAndTheTimeoutAboveIt,
@@ -146,7 +180,7 @@ RC_GTEST_PROP(RttEstimator, TheMeanLiesAmongTheSamplesAndTheTimeoutAboveIt,
         const std::uint32_t micros = sample % 10'000'000 + 1;
         least = std::min(least, micros);
         most = std::max(most, micros);
-        rtt.sample(microseconds(micros), {}, flight, config);
+        take(rtt, microseconds(micros), {}, flight, config);
         RC_ASSERT(rtt.smoothed() >= microseconds(least) - nanoseconds(1));
         RC_ASSERT(rtt.smoothed() <= microseconds(most));
         RC_ASSERT(rtt.variation() >= Duration{});

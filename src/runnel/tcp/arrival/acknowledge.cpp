@@ -112,7 +112,12 @@ void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& ef
         }
     }
     if (summary.rtt.ns > 0) {
-        tcb.rtt.sample(summary.rtt, effects.now, summary.flight_before, effects.config());
+        tcb.rtt.take({.rtt = summary.rtt,
+                      .now = effects.now,
+                      .flight_segments = summary.flight_before,
+                      .una = tcb.snd.una,
+                      .nxt = tcb.snd.nxt},
+                     effects.config());
     }
 }
 
@@ -120,8 +125,9 @@ void take_rtt(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& ef
 /// sacked before.
 void note_reordering(Tcb& tcb, const AckSummary& summary, Seq64 highest, const TcpConfig& config) {
     if (summary.first_original < highest) {
-        tcb.rack.on_reordering(distance(summary.first_original, highest), tcb.send_mss(config),
-                               config);
+        // How far: up to what has arrived by now.
+        const Seq64 now = std::max({highest, tcb.retransmission.highest_sacked(), tcb.snd.una});
+        tcb.rack.on_reordering(distance(summary.first_original, now), tcb.send_mss(config), config);
     }
 }
 

@@ -75,6 +75,12 @@ bool undo_in_recovery(Tcb& tcb, const Segment& segment, const AckSummary& summar
     if (summary.advanced && aftermath.undo && shows_delay(tcb, segment)) {
         // A partial ACK of an original: what was taken as lost comes late. While retransmissions are out it can't be
         // taken back; but nothing more is marked (Linux).
+        const Seq64 before = tcb.snd.una - summary.octets_acked;
+        const Seq64 highest = tcb.retransmission.highest_sacked();
+        if (effects.config().linux_recovery && before < highest) {
+            tcb.rack.on_reordering(distance(before, highest), tcb.send_mss(effects.config()),
+                                   effects.config());
+        }
         if (tcb.retransmission.segments_retransmitted() > 0) {
             return true;
         }
@@ -212,7 +218,7 @@ void recover(Tcb& tcb, const Segment& segment, AckSummary& summary, Effects& eff
             keep_open(tcb);
         }
     }
-    steer_window(tcb, summary, ended && repairing, effects);
+    steer_window(tcb, summary, ended && repairing && !effects.config().linux_recovery, effects);
 }
 
 }  // namespace runnel::tcp

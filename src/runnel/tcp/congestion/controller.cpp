@@ -10,12 +10,17 @@ Controller::Kind make_kind(CongestionControl control, const TcpConfig& config) {
     // RFC 9293 §3.8.2, MAY-18: others can stand beside NewReno; `fixed` is for tests.
     switch (control) {
         case CongestionControl::fixed: return FixedWindow();
-        case CongestionControl::new_reno: break;
+        case CongestionControl::new_reno: return NewReno(config.linux_recovery);
         case CongestionControl::cubic: return Cubic(config.hystart);
         case CongestionControl::bbr: return Bbr();
         case CongestionControl::dctcp: return Dctcp();
     }
-    return NewReno();
+    return FixedWindow();
+}
+
+/// Of whole segments, as Linux has it.
+std::uint32_t three_quarters(std::uint32_t segments) {
+    return segments / 2 + segments / 4;
 }
 
 }  // namespace
@@ -26,7 +31,10 @@ Controller::Controller(const TcpConfig& config)
 
 void Controller::reduce(CongestionEvent event, const PathView& path) {
     prior_window_ = window_.segments;
-    prior_threshold_ = window_.threshold;
+    // An undo finds it where a flow that had come so far would have it at least (Linux, tcp_current_ssthresh).
+    prior_threshold_ = owns_window() || path.recovering
+                           ? window_.threshold
+                           : std::max(window_.threshold, three_quarters(window_.segments));
     window_.threshold =
         std::visit([&](auto& c) { return c.threshold_after(event, window_, path); }, kind_);
     window_.credit = 0;
@@ -64,7 +72,7 @@ void Controller::set_window(std::uint32_t segments) {
 
 void Controller::remember_window() {
     if (!owns_window()) {
-        window_.threshold = std::max(window_.threshold, window_.segments / 4 * 3);
+        window_.threshold = std::max(window_.threshold, three_quarters(window_.segments));
     }
 }
 

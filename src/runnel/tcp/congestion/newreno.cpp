@@ -12,9 +12,10 @@ void NewReno::on_ack(CongestionWindow& window, const AckSummary& ack, const Path
     }
 }
 
-std::uint32_t NewReno::threshold_after(CongestionEvent, const CongestionWindow&,
-                                       const PathView& path) {
-    return std::max(path.outstanding / 2, 2U);  // RFC 5681 equation 4, 5681-M8, 5681-M6
+std::uint32_t NewReno::threshold_after(CongestionEvent, const CongestionWindow& window,
+                                       const PathView& path) const {
+    // RFC 5681 equation 4, 5681-M8, 5681-M6
+    return std::max((of_window_ ? window.segments : path.outstanding) / 2, 2U);
 }
 
 }  // namespace runnel::tcp

@@ -34,11 +34,18 @@ class NewReno : public ControllerKind {
 public:
     static constexpr const char* kName = "reno";
     static constexpr CongestionControl kControl = CongestionControl::new_reno;
+    NewReno() = default;
+    /// `of_window`: the threshold is half of the window, as Linux has it, instead of half of what is in flight.
+    explicit NewReno(bool of_window) : of_window_(of_window) {}
     /// New data was acknowledged while the window was what limited us (§3.1).
     static void on_ack(CongestionWindow& window, const AckSummary& ack, const PathView& path);
     /// Half of what was in flight (equation 4), 2 segments at least.
-    static std::uint32_t threshold_after(CongestionEvent event, const CongestionWindow& window,
-                                         const PathView& path);
+    [[nodiscard]] std::uint32_t threshold_after(CongestionEvent event,
+                                                const CongestionWindow& window,
+                                                const PathView& path) const;
+
+private:
+    bool of_window_ = false;
 };
 
 /// A window that never changes: for tests.

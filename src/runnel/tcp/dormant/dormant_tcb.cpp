@@ -8,7 +8,7 @@
 namespace runnel::tcp {
 
 // Whoever gives a Tcb something new to know decides here: is it packed, or does it keep the Tcb awake?
-static_assert(sizeof(Tcb) == 1392, "a member of Tcb: give it a place in is_quiet, pack and unpack");
+static_assert(sizeof(Tcb) == 1408, "a member of Tcb: give it a place in is_quiet, pack and unpack");
 
 const ConnectionOptions* OptionsTable::hold(const ConnectionOptions& options) {
     const auto entry = held_.try_emplace(options, 0).first;

@@ -12,8 +12,15 @@ namespace runnel::tcp {
 
 namespace {
 
-/// Whether the data that is there, or a record (MSG_EOR), ends before `end`.
-bool ends_push(const Tcb& tcb, Seq64 end) {
+/// Whether the data that is there, or a record (MSG_EOR), ends before `end`; or did when that was sent first.
+bool ends_push(const Tcb& tcb, const Plan& plan) {
+    const Seq64 end = plan.seq + plan.length;
+    if (plan.kind == Plan::Kind::retransmission) {
+        const SentRecord* record = tcb.retransmission.record_of(end - 1);
+        if (record != nullptr && record->push && end + (plan.fin ? 1 : 0) == record->end) {
+            return true;
+        }
+    }
     return end == tcb.send.end() ||
            (tcb.notices != nullptr && tcb.notices->record_end(end - 1) == end);
 }
@@ -31,7 +38,7 @@ std::uint16_t flags_of(const Tcb& tcb, const Plan& plan) {
                 bits |= TcpFlags::kFin;
             }
             // §3.9.1.2, MUST-61 and SHLD-27: PSH on the last of the data that is there, however often pushed.
-            if (plan.length > 0 && ends_push(tcb, plan.seq + plan.length)) {
+            if (plan.length > 0 && ends_push(tcb, plan)) {
                 bits |= TcpFlags::kPsh;
             }
             break;
@@ -165,6 +172,7 @@ void note_data_sent(Tcb& tcb, const Plan& plan, const RateStamp& rate, Effects& 
     SentRecord record{plan.seq, plan.seq + numbers, effects.now, effects.now, rate};
     record.segment_size = static_cast<std::uint16_t>(std::min(plan.mss, 65'535U));
     record.fin = plan.fin;
+    record.push = plan.length > 0 && ends_push(tcb, plan);
     tcb.retransmission.sent(record);
     tcb.snd.nxt = record.end;
     tcb.fin_sent = tcb.fin_sent || plan.fin;
@@ -199,6 +207,9 @@ bool note_sent_again(Tcb& tcb, const Plan& plan, std::uint32_t segments, const R
     note_retransmission(tcb, plan.seq, plan.seq + numbers, segments, effects.now);
     tcb.counters.retransmissions += segments;
     tcb.counters.bytes_retransmitted += plan.length;
+    if (plan.length > 0) {
+        tcb.last_data_sent = effects.now;  // no pause (Linux)
+    }
     return first;
 }
 

@@ -8,6 +8,7 @@
 
 #include "runnel/base/time.hpp"
 #include "runnel/tcp/config.hpp"
+#include "runnel/tcp/seq64.hpp"
 
 namespace runnel::tcp {
 
@@ -19,10 +20,15 @@ public:
     /// G of RFC 6298 §2: what our clock can tell apart.
     static constexpr Duration kClockGranularity = milliseconds(1);
 
-    /// A measured round trip; below 1 ns it counts as 1 ns. `flight_segments`: segments in flight
-    /// when the measured one was acknowledged, of which about half are going to give a sample (RFC
-    /// 7323 appendix G).
-    void sample(Duration rtt, Instant now, std::uint32_t flight_segments, const TcpConfig& config);
+    /// A measured round trip; below 1 ns it counts as 1 ns.
+    struct Sample {
+        Duration rtt;
+        Instant now;
+        /// When the measured one was acknowledged; about half of them are going to give a sample (RFC 7323 appendix G).
+        std::uint32_t flight_segments = 1;
+        Seq64 una = {}, nxt = {};  ///< after the ACK
+    };
+    void take(const Sample& sample, const TcpConfig& config);
 
     /// The timeout before any backoff, from `config.rto_min` to `config.rto_max`; `rto_initial`
     /// without a sample (RFC 6298 §2.1).
@@ -37,6 +43,8 @@ public:
     void reset() { *this = RttEstimator(); }
 
 private:
+    void widen_margin(const Sample& sample, const TcpConfig& config, bool first);
+
     /// Small gains need more digits than a nanosecond. 2^63 / 2^16 ns is 39 hours.
     static constexpr int kFractionBits = 16;
 
@@ -44,7 +52,11 @@ private:
     std::int64_t variation_ = 0;  ///< nanoseconds * 2^kFractionBits
     Duration minimum_ = {};
     Instant minimum_at_;
+    // Linux's part of the timeout, microseconds: four times the variation, the most of a flight, which falls by a quarter of
+    // the difference with each flight; and the most of this flight, whose end is at `flight_end_`.
+    std::uint32_t margin_ = 0, flight_margin_ = 0;
+    Seq64 flight_end_;
 };
-static_assert(sizeof(RttEstimator) <= 32);
+static_assert(sizeof(RttEstimator) <= 48);
 
 }  // namespace runnel::tcp

@@ -20,7 +20,8 @@ void decide(Tcb& tcb, Decision decision, Cause cause, std::uint32_t value, Effec
 /// one too, the window stays (RFC 3168 §6.1.2): they say no less of congestion when nothing was lost.
 void prepare_undo(Tcb& tcb, bool marked) {
     Aftermath& aftermath = tcb.recovery.aftermath;
-    const std::uint32_t out = tcb.retransmission.segments_retransmitted();
+    const bool probe = aftermath.probed && aftermath.probe_again;
+    const std::uint32_t out = tcb.retransmission.segments_retransmitted() + (probe ? 1U : 0U);
     aftermath.undo = true;
     aftermath.marked = marked || tcb.recovery.state == RecoveryState::cwr;
     aftermath.undo_from = tcb.snd.una;
@@ -107,7 +108,10 @@ void enter_loss(Tcb& tcb, Effects& effects) {
     // What was sent less than a round trip ago may be on its way still (RFC 8985 §6.3).
     const bool rack = tcb.options.sack && (config.recovery & TcpConfig::kRack) != 0;
     const bool reneged = tcb.retransmission.front().sacked;
-    const Instant latest = rack && !reneged ? effects.now - tcb.rtt.smoothed() : Instant::never();
+    const Duration patience =
+        tcb.rack.rtt() + tcb.rack.window(tcb.rtt.min_rtt(), tcb.rtt.smoothed(), false,
+                                         tcb.retransmission.segments_sacked(), config);
+    const Instant latest = rack && !reneged ? effects.now - patience : Instant::never();
     if (reneged) {
         // The peer may drop what it had only sacked; where the head is sacked it has (RFC 2018 §5, §8, 2018-M4).
         effects.decide(tcb, Decision::tcp_note_sack_reneging);
@@ -178,7 +182,8 @@ bool may_undo(const Tcb& tcb, const Segment& segment) {
 void undo_reduction(Tcb& tcb, bool unmark, Decision why, const Segment& segment, Effects& effects) {
     effects.decide(tcb, why, segment);
     ++tcb.telemetry.undone;
-    if (why != Decision::tcp_note_undo_frto && tcb.recovery.aftermath.retransmitted) {
+    if (why != Decision::tcp_note_undo_frto && tcb.recovery.aftermath.retransmitted &&
+        !effects.config().linux_recovery) {
         // What looked lost had been overtaken: from now on RACK waits for such (RFC 8985 §6.2 step 3).
         const Seq64 highest = std::max(tcb.retransmission.highest_sacked(), segment.ack);
         tcb.rack.on_reordering(distance(tcb.recovery.aftermath.undo_from, highest),

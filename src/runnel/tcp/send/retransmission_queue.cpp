@@ -58,12 +58,13 @@ void RetransmissionQueue::sent(const SentRecord& record) {
         SentRecord& last = this->record(size() - 1);
         RUNNEL_CHECK(last.end == record.begin);
         const bool whole = last.segment_size != 0 && last.length() % last.segment_size == 0;
-        const bool plain = !last.syn && !last.fin && !record.syn && !record.fin &&
+        const bool plain = !last.syn && !last.fin && !last.push && !record.syn && !record.fin &&
                            last.transmissions == 1 && !last.sacked && !last.lost;
         if (whole && plain && last.segment_size == record.segment_size &&
             last.last_sent == record.last_sent) {
             count(last, false);
             last.end = record.end;
+            last.push = record.push;
             last.rate.in_flight = record.rate.in_flight;
             count(last, true);
             return;
@@ -180,6 +181,7 @@ bool RetransmissionQueue::split(std::size_t index, Seq64 at) {
     SentRecord& lower = slots_[slot];
     lower.end = at;
     lower.fin = false;
+    lower.push = false;
     count(lower, true);
     count(upper, true);
     order_.insert(index + 1, above);
@@ -406,11 +408,11 @@ const SentRecord* RetransmissionQueue::first_lost() const {
 }
 
 void RetransmissionQueue::sent_again(std::size_t index, std::uint16_t segment_size, Instant now,
-                                     const RateStamp& rate) {
+                                     const RateStamp& rate, bool repairs) {
     SentRecord& r = record(index);
     count(r, false);
     r.segment_size = segment_size;
-    r.retransmission_out = true;
+    r.retransmission_out = repairs;
     r.last_sent = now;
     r.rate = rate;
     if (r.transmissions < 255) {
@@ -431,7 +433,7 @@ bool RetransmissionQueue::retransmitted(std::uint64_t length, std::uint16_t segm
         // Without room for a record the whole range counts as sent again; the timer repairs that.
         (void)split(i, first->begin + length);
     }
-    sent_again(i, segment_size, now, rate);
+    sent_again(i, segment_size, now, rate, true);
     return i == 0;
 }
 
@@ -443,7 +445,7 @@ void RetransmissionQueue::probed(std::uint64_t length, std::uint16_t segment_siz
     }
     const std::size_t i = size() - 1;
     unlink(order_[i]);
-    sent_again(i, segment_size, now, rate);
+    sent_again(i, segment_size, now, rate, false);  // nothing says yet that it was lost (Linux)
 }
 
 void RetransmissionQueue::clear() {

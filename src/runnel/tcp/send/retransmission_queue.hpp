@@ -29,13 +29,13 @@ struct SentRecord {
     std::uint32_t older = 0, newer = 0;  ///< neighbours in the order of sending, places
     std::uint16_t segment_size =
         0;  ///< octets a segment; the range counts ceil(length / size) segments
-    std::uint8_t transmissions = 1;  ///< saturates at 255
-    bool syn = false;                ///< the first number is our SYN
-    bool fin = false;                ///< the last number is our FIN
-    bool sacked = false;             ///< the peer holds it
-    bool lost = false;               ///< deemed lost, waits for retransmission
-    bool retransmission_out =
-        false;  ///< retransmitted since it was deemed lost, or as a tail-loss probe
+    std::uint8_t transmissions = 1;   ///< saturates at 255
+    bool syn = false;                 ///< the first number is our SYN
+    bool fin = false;                 ///< the last number is our FIN
+    bool push = false;                ///< it went with PSH, and does so again
+    bool sacked = false;              ///< the peer holds it
+    bool lost = false;                ///< deemed lost, waits for retransmission
+    bool retransmission_out = false;  ///< retransmitted since it was deemed lost
 
     [[nodiscard]] std::uint64_t length() const { return end.value - begin.value; }
     [[nodiscard]] std::uint32_t segments() const {
@@ -162,7 +162,7 @@ private:
     bool split(std::size_t index, Seq64 at);
     [[nodiscard]] std::size_t find(Seq64 seq) const;
     void sent_again(std::size_t index, std::uint16_t segment_size, Instant now,
-                    const RateStamp& rate);
+                    const RateStamp& rate, bool repairs);
     static void note_delivery(const SentRecord& r, std::uint64_t octets, Instant now,
                               AckSummary& summary);
 
