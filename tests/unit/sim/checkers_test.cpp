@@ -324,8 +324,9 @@ std::vector<Plant> flight_plants() {
                       bulk(100'000),
                       {},
                       spoil_once([](tcp::RetransmissionQueue& queue, Instant now) {
-                          const auto length = queue.back().length();
-                          queue.probed(std::min<std::uint64_t>(length, 1'000), 1'000, now, {});
+                          queue.mark_all_lost();
+                          queue.retransmitted(queue.front().length(), 1'000, now, {});
+                          queue.forget_lost();
                       })});
     return plants;
 }

@@ -272,12 +272,9 @@ TEST(Bbr, WhereNotASegmentFillsThePathItDoesNotProbeAllTheTime) {  // §5.3.3.8
     path.peer_window = kMss;
     path.run(seconds(20));
     unsigned probes = 0;
-    BbrState before = path.bbr.model()->state();
-    for (unsigned i = 0; i < 60'000; ++i) {
-        path.run(milliseconds(1));
-        const BbrState state = path.bbr.model()->state();
-        probes += state == BbrState::probe_refill && state != before ? 1U : 0U;
-        before = state;
+    for (const Instant end = path.now + seconds(60); path.now < end; ++probes) {
+        path.run_until(BbrState::probe_refill, seconds(4));
+        path.run_until(BbrState::probe_up, seconds(4));
     }
     // Three rounds of rest at least, one to fill the path, three to see that there is no more.
     EXPECT_LE(probes, 60'000u / 40 / 7);

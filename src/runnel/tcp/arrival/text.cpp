@@ -132,6 +132,22 @@ bool refuse_after_close(Tcb& tcb, const Segment& segment, Effects& effects) {
     return true;
 }
 
+/// Trimmed to the window, nothing of the text is left.
+void answer_nothing_new(Tcb& tcb, const Segment& segment, Effects& effects) {
+    // MAY-8: the window may stay closed for as long as the reader likes.
+    const bool closed = tcb.rcv.wnd() == 0;
+    const bool after_fin = tcb.fin_known && segment.seq >= tcb.fin_seq;
+    effects.decide(tcb,
+                   after_fin ? Decision::tcp_drop_text_after_fin
+                   : closed  ? Decision::tcp_drop_window_closed
+                             : Decision::tcp_drop_old_duplicate,
+                   segment);
+    tcb.ack.enter_quick(tcb.rcv.wnd(), effects.config());
+    tcb.ack.need_now(
+        closed ? Decision::tcp_transmit_ack_window_closed : Decision::tcp_transmit_ack_unacceptable,
+        true);
+}
+
 }  // namespace
 
 void check_urgent(Tcb& tcb, const Segment& segment, Effects& effects) {
@@ -167,18 +183,7 @@ bool take_text(Tcb& tcb, Segment& segment, Effects& effects) {
     const bool begins_below = segment.seq < tcb.rcv.nxt;
     trim(tcb, segment);
     if (segment.length == 0) {
-        // MAY-8: the window may stay closed for as long as the reader likes.
-        const bool closed = tcb.rcv.wnd() == 0;
-        const bool after_fin = tcb.fin_known && segment.seq >= tcb.fin_seq;
-        effects.decide(tcb,
-                       after_fin ? Decision::tcp_drop_text_after_fin
-                       : closed  ? Decision::tcp_drop_window_closed
-                                 : Decision::tcp_drop_old_duplicate,
-                       segment);
-        tcb.ack.enter_quick(tcb.rcv.wnd(), effects.config());
-        tcb.ack.need_now(closed ? Decision::tcp_transmit_ack_window_closed
-                                : Decision::tcp_transmit_ack_unacceptable,
-                         true);
+        answer_nothing_new(tcb, segment, effects);
         return true;
     }
     if (!begins_below) {
